@@ -1,0 +1,35 @@
+/*
+ * fault.h - what is wrong in something an operator wrote, and what would be right
+ *
+ * Filled at the place that found it, printed once by whoever decides about it.
+ * The first fault sticks: a later fault_set() on the same struct is ignored, so
+ * a decoder may run on after an error. Caller's storage, no ownership, any
+ * thread (one struct, one thread).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fault {
+	char file[256];		/* as the operator named it; may be empty */
+	unsigned line;		/* counted from 1; 0 where there is none */
+	char found[256];	/* what stands there */
+	char want[256];		/* what would be right; may be empty */
+	bool is_set;
+};
+
+/* `file` may be NULL. Text that does not fit is cut. */
+void fault_set(struct fault *f, const char *file, unsigned line,
+    const char *found, const char *want);
+
+/* As fault_set() with `found` built from a format; set `want` with fault_want(). */
+void fault_setf(struct fault *f, const char *file, unsigned line,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Adds what would be right, if none was said yet. */
+void fault_want(struct fault *f, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* "file:line: found; want: ..." into `out`; always NUL-terminated. */
+const char *fault_text(const struct fault *f, char *out, size_t len);
