@@ -69,8 +69,17 @@ void arena_free(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
-	free_blocks(a->first->next);
-	a->first->next = NULL;
+	if (a->first->next != NULL) {
+		struct block *one = block_new(a->held);
+
+		if (one != NULL) {
+			free_blocks(a->first);
+			a->first = one;
+		} else {
+			free_blocks(a->first->next);
+			a->first->next = NULL;
+		}
+	}
 	a->first->used = 0;
 	a->last = a->first;
 	a->held = a->first->cap;

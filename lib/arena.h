@@ -1,9 +1,9 @@
 /*
  * arena.h - many allocations, one free; a ceiling from birth
  *
- * Memory comes in blocks and goes back all at once. arena_reset() keeps the first
- * block, so a request path that resets between requests does not call malloc once
- * it is warm. One thread at a time.
+ * Memory comes in blocks and goes back all at once. arena_reset() keeps one block
+ * as large as all that was needed, so a request path that resets between requests
+ * does not call malloc once it is warm. One thread at a time.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct arena;
 struct arena *arena_new(size_t first_bytes, size_t max_bytes);
 void arena_free(struct arena *a);
 
-/* Frees all blocks but the first and starts over. */
+/* Everything that was allocated is gone; the memory stays, as one block. */
 void arena_reset(struct arena *a);
 
 /* 16-byte aligned, not zeroed. NULL past the ceiling or without memory. */

@@ -1,0 +1,519 @@
+/*
+ * prefix.c - a hash table of (block, endpoint) postings, each in its endpoint's LRU
+ *
+ * A posting is 24 bytes; the table costs two more for each. Ids count from 1, 0 is
+ * nil. What prefix_match() reads (heads, keys, chains) is atomic; the rest belongs to
+ * whoever holds the lock. A posting that is freed under a reader's feet may lead that
+ * reader into another chain: the key tells it that nothing there is its own, and the
+ * step limit gets it out.
+ */
+#include "prefix.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "hash.h"
+#include "must.h"
+
+enum {
+	POSTINGS_PER_HEAD = 2,
+	STEPS_MAX = 2 * PREFIX_SLOTS_MAX, /* of one walk along a chain */
+	SPLITS_MAX = 64,	/* open stretches of a match: 2 log2(n) at most */
+	STEAL_BATCH = 64,
+	SALT_MAX = 512,
+};
+
+struct posting {
+	_Atomic uint64_t key;	/* high 48 bits of the block's hash, slot below */
+	_Atomic uint32_t chain;	/* next of the same head; next free one */
+	uint32_t newer, older;	/* LRU of its endpoint */
+	uint32_t parent;	/* the block before, same endpoint; 0 for a root */
+};
+
+struct holder {			/* one endpoint */
+	uint32_t newest, oldest;
+	uint32_t count, capacity;
+	bool joined;
+};
+
+struct prefix_index {
+	_Atomic uint32_t *heads;
+	uint32_t head_mask;
+	struct posting *postings;	/* [0] is nil */
+	uint32_t n_postings;		/* capacity, nil not counted */
+	uint32_t n_slots;
+	size_t bytes;
+
+	pthread_mutex_t lock;		/* guards all below, and every write above */
+	struct holder *holders;
+	uint32_t n_joined;
+	uint32_t free_list, n_touched, n_used;
+	uint32_t steal_at;		/* the slot to be robbed next */
+};
+
+static uint64_t key_of(uint64_t hash, uint16_t slot)
+{
+	return (hash & ~(uint64_t)0xffff) | slot;
+}
+
+/* From bits that the key keeps, so that an evicted posting finds its own head. */
+static _Atomic uint32_t *head_of(const struct prefix_index *p, uint64_t hash)
+{
+	return &p->heads[(uint32_t)(hash >> 16) & p->head_mask];
+}
+
+static uint32_t load(const _Atomic uint32_t *at)
+{
+	return atomic_load_explicit(at, memory_order_acquire);
+}
+
+static void store(_Atomic uint32_t *at, uint32_t value)
+{
+	atomic_store_explicit(at, value, memory_order_release);
+}
+
+static uint32_t power_of_two(uint32_t at_least)
+{
+	uint32_t n = 1;
+
+	while (n < at_least)
+		n *= 2;
+	return n;
+}
+
+struct prefix_index *prefix_new(size_t max_bytes, uint32_t n_slots)
+{
+	struct prefix_index *p = calloc(1, sizeof(*p));
+	size_t each = sizeof(struct posting) +
+	    sizeof(uint32_t) / POSTINGS_PER_HEAD;
+	uint32_t n_heads;
+
+	must(n_slots > 0 && n_slots <= PREFIX_SLOTS_MAX);
+	if (p == NULL)
+		return NULL;
+	p->n_postings = max_bytes / each < UINT32_MAX / 2 ?
+	    (uint32_t)(max_bytes / each) : UINT32_MAX / 2;
+	n_heads = power_of_two(p->n_postings / POSTINGS_PER_HEAD / 2 + 1);
+	p->head_mask = n_heads - 1;
+	p->n_slots = n_slots;
+	/* calloc() of this size is fresh pages: reserved, not yet touched. */
+	p->heads = calloc(n_heads, sizeof(*p->heads));
+	p->postings = calloc((size_t)p->n_postings + 1, sizeof(*p->postings));
+	p->holders = calloc(n_slots, sizeof(*p->holders));
+	if (p->heads == NULL || p->postings == NULL || p->holders == NULL) {
+		free(p->heads);
+		free(p->postings);
+		free(p->holders);
+		free(p);
+		return NULL;
+	}
+	p->bytes = n_heads * sizeof(*p->heads) +
+	    ((size_t)p->n_postings + 1) * sizeof(*p->postings) +
+	    n_slots * sizeof(*p->holders);
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+void prefix_free(struct prefix_index *p)
+{
+	if (p == NULL)
+		return;
+	pthread_mutex_destroy(&p->lock);
+	free(p->heads);
+	free(p->postings);
+	free(p->holders);
+	free(p);
+}
+
+/* ---- matching: no lock ---- */
+
+struct match {
+	const struct prefix_index *p;
+	const uint64_t *chain;
+	uint16_t *depth;
+	uint32_t deepest;
+};
+
+/* Notes every holder of block i; returns how many there are. */
+static uint32_t match_block(struct match *m, size_t i)
+{
+	const struct prefix_index *p = m->p;
+	uint64_t want = key_of(m->chain[i], 0);
+	uint32_t n = 0, id = load(head_of(p, m->chain[i]));
+
+	for (uint32_t steps = 0; id != 0 && steps < STEPS_MAX; steps++) {
+		const struct posting *at = &p->postings[id];
+		uint64_t key = atomic_load_explicit(&at->key,
+		    memory_order_relaxed);
+
+		if (key_of(key, 0) == want) {
+			uint16_t slot = (uint16_t)key;
+
+			n++;
+			if (slot < p->n_slots && m->depth[slot] < i + 1)
+				m->depth[slot] = (uint16_t)(i + 1);
+		}
+		id = load(&at->chain);
+	}
+	if (n > 0 && m->deepest < i + 1)
+		m->deepest = (uint32_t)(i + 1);
+	return n;
+}
+
+struct stretch {
+	uint32_t from, to;		/* both ends are matched already */
+	uint32_t n_from, n_to;
+};
+
+/* Splits every stretch whose ends disagree until the ends are neighbours. */
+static void match_between(struct match *m, struct stretch first)
+{
+	struct stretch open[SPLITS_MAX];
+	size_t n_open = 0;
+
+	open[n_open++] = first;
+	while (n_open > 0) {
+		struct stretch s = open[--n_open];
+		uint32_t mid = s.from + (s.to - s.from) / 2;
+		uint32_t n_mid;
+
+		if (s.n_from <= s.n_to || s.to - s.from < 2 ||
+		    n_open + 2 > SPLITS_MAX)
+			continue;
+		n_mid = match_block(m, mid);
+		open[n_open++] = (struct stretch){ s.from, mid, s.n_from, n_mid };
+		open[n_open++] = (struct stretch){ mid, s.to, n_mid, s.n_to };
+	}
+}
+
+uint32_t prefix_match(const struct prefix_index *p, const uint64_t *chain,
+    size_t n, uint16_t *depth)
+{
+	struct match m = { .p = p, .chain = chain, .depth = depth };
+	struct stretch all = { 0 };
+
+	if (n > UINT16_MAX)
+		n = UINT16_MAX;
+	if (n == 0 || (all.n_from = match_block(&m, 0)) == 0)
+		return 0;
+	if (n > 1) {
+		all.to = (uint32_t)n - 1;
+		all.n_to = match_block(&m, n - 1);
+		match_between(&m, all);
+	}
+	return m.deepest;
+}
+
+/* ---- everything below runs under the lock ---- */
+
+static uint32_t find(const struct prefix_index *p, uint64_t hash, uint16_t slot)
+{
+	uint64_t want = key_of(hash, slot);
+	uint32_t id = load(head_of(p, hash));
+
+	while (id != 0 && atomic_load_explicit(&p->postings[id].key,
+	    memory_order_relaxed) != want)
+		id = load(&p->postings[id].chain);
+	return id;
+}
+
+static void lru_unlink(struct prefix_index *p, struct holder *h, uint32_t id)
+{
+	struct posting *at = &p->postings[id];
+
+	if (at->newer != 0)
+		p->postings[at->newer].older = at->older;
+	else
+		h->newest = at->older;
+	if (at->older != 0)
+		p->postings[at->older].newer = at->newer;
+	else
+		h->oldest = at->newer;
+}
+
+static void lru_push(struct prefix_index *p, struct holder *h, uint32_t id)
+{
+	struct posting *at = &p->postings[id];
+
+	at->newer = 0;
+	at->older = h->newest;
+	if (h->newest != 0)
+		p->postings[h->newest].newer = id;
+	else
+		h->oldest = id;
+	h->newest = id;
+}
+
+static void table_unlink(struct prefix_index *p, uint32_t id)
+{
+	_Atomic uint32_t *link = head_of(p, atomic_load(&p->postings[id].key));
+
+	while (load(link) != id) {
+		must(load(link) != 0);
+		link = &p->postings[load(link)].chain;
+	}
+	store(link, load(&p->postings[id].chain));
+}
+
+/* Drops the endpoint's least recent block: one without children, see prefix.h. */
+static void evict_one(struct prefix_index *p, struct holder *h)
+{
+	uint32_t id = h->oldest;
+
+	must(id != 0);
+	lru_unlink(p, h, id);
+	table_unlink(p, id);
+	atomic_store_explicit(&p->postings[id].key, 0, memory_order_relaxed);
+	store(&p->postings[id].chain, p->free_list);
+	p->free_list = id;
+	p->n_used--;
+	h->count--;
+}
+
+static void evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
+{
+	while (h->count > count)
+		evict_one(p, h);
+}
+
+/* What one endpoint may hold: its own capacity, or its share of the whole. */
+static uint32_t limit_of(const struct prefix_index *p, const struct holder *h)
+{
+	uint32_t share = p->n_joined > 0 ? p->n_postings / p->n_joined :
+	    p->n_postings;
+
+	return h->capacity < share ? h->capacity : share;
+}
+
+/*
+ * The postings ran out though this endpoint is within its share: others still hold
+ * more than theirs, from when there were fewer of them. They give a few back.
+ */
+static void steal(struct prefix_index *p)
+{
+	for (uint32_t seen = 0; seen < p->n_slots; seen++) {
+		struct holder *h = &p->holders[p->steal_at];
+		uint32_t limit = limit_of(p, h);
+
+		p->steal_at = (p->steal_at + 1) % p->n_slots;
+		if (h->count > limit) {
+			evict_to(p, h, h->count - limit > STEAL_BATCH ?
+			    h->count - STEAL_BATCH : limit);
+			return;
+		}
+	}
+}
+
+static uint32_t posting_take(struct prefix_index *p)
+{
+	uint32_t id = p->free_list;
+
+	if (id == 0 && p->n_touched < p->n_postings)
+		id = ++p->n_touched;
+	else if (id != 0)
+		p->free_list = load(&p->postings[id].chain);
+	if (id != 0)
+		p->n_used++;
+	return id;
+}
+
+static uint32_t add_block(struct prefix_index *p, struct holder *h,
+    uint16_t slot, uint64_t hash, uint32_t parent)
+{
+	uint32_t id = posting_take(p);
+	struct posting *at = &p->postings[id];
+	_Atomic uint32_t *head = head_of(p, hash);
+
+	if (id == 0)
+		return 0;
+	at->parent = parent;
+	atomic_store_explicit(&at->key, key_of(hash, slot),
+	    memory_order_relaxed);
+	store(&at->chain, load(head));
+	store(head, id);
+	h->count++;
+	return id;
+}
+
+/* How deep the endpoint holds the chain, and the posting of that last block. */
+static uint32_t deepest_held(const struct prefix_index *p, uint16_t slot,
+    const uint64_t *chain, uint32_t n, uint32_t hint, uint32_t *leaf)
+{
+	uint32_t low = 0, high = hint < n ? hint : n;	/* low is held */
+	uint32_t id;
+
+	*leaf = 0;
+	if (high > 0 && (id = find(p, chain[high - 1], slot)) != 0) {
+		low = high;
+		*leaf = id;
+		while (low < n && (id = find(p, chain[low], slot)) != 0) {
+			*leaf = id;
+			low++;
+		}
+		return low;
+	}
+	if (high == 0)	/* no hint: somebody may have been faster */
+		high = n + 1;
+	while (high - low > 1) {
+		uint32_t mid = low + (high - low) / 2;
+
+		id = find(p, chain[mid - 1], slot);
+		if (id != 0) {
+			low = mid;
+			*leaf = id;
+		} else {
+			high = mid;
+		}
+	}
+	return low;
+}
+
+/* Leaf first, root last: children are never more recent than their parents. */
+static void touch_chain(struct prefix_index *p, struct holder *h, uint32_t leaf)
+{
+	for (uint32_t id = leaf; id != 0; id = p->postings[id].parent) {
+		lru_unlink(p, h, id);
+		lru_push(p, h, id);
+	}
+}
+
+static void make_room(struct prefix_index *p, struct holder *h, uint32_t n_new)
+{
+	uint32_t limit = limit_of(p, h);
+
+	evict_to(p, h, limit > n_new ? limit - n_new : 0);
+	for (unsigned tries = 0; p->n_postings - p->n_used < n_new && tries < 8;
+	     tries++)
+		steal(p);
+}
+
+static void insert_locked(struct prefix_index *p, uint16_t slot,
+    const uint64_t *chain, uint32_t n, uint32_t hint)
+{
+	struct holder *h = &p->holders[slot];
+	uint32_t leaf, held, limit = limit_of(p, h);
+
+	if (n > limit)
+		n = limit;
+	held = deepest_held(p, slot, chain, n, hint, &leaf);
+	touch_chain(p, h, leaf);	/* so that making room spares it */
+	make_room(p, h, n - held);
+	for (uint32_t i = held; i < n; i++) {
+		uint32_t id = add_block(p, h, slot, chain[i], leaf);
+
+		if (id == 0)
+			break;
+		lru_push(p, h, id);
+		leaf = id;
+	}
+	touch_chain(p, h, leaf);
+}
+
+void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
+    size_t n, uint32_t depth)
+{
+	must(slot < p->n_slots);
+	if (n > UINT16_MAX)
+		n = UINT16_MAX;
+	pthread_mutex_lock(&p->lock);
+	if (p->holders[slot].joined)
+		insert_locked(p, slot, chain, (uint32_t)n, depth);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void prefix_join(struct prefix_index *p, uint16_t slot, uint32_t capacity_blocks)
+{
+	struct holder *h;
+
+	must(slot < p->n_slots);
+	pthread_mutex_lock(&p->lock);
+	h = &p->holders[slot];
+	must(!h->joined && h->count == 0);
+	h->joined = true;
+	h->capacity = capacity_blocks;
+	p->n_joined++;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void prefix_leave(struct prefix_index *p, uint16_t slot)
+{
+	struct holder *h;
+
+	must(slot < p->n_slots);
+	pthread_mutex_lock(&p->lock);
+	h = &p->holders[slot];
+	must(h->joined);
+	evict_to(p, h, 0);
+	h->joined = false;
+	p->n_joined--;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void prefix_purge(struct prefix_index *p, uint16_t slot)
+{
+	must(slot < p->n_slots);
+	pthread_mutex_lock(&p->lock);
+	evict_to(p, &p->holders[slot], 0);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void prefix_set_capacity(struct prefix_index *p, uint16_t slot,
+    uint32_t capacity_blocks)
+{
+	must(slot < p->n_slots);
+	pthread_mutex_lock(&p->lock);
+	p->holders[slot].capacity = capacity_blocks;
+	evict_to(p, &p->holders[slot], capacity_blocks);
+	pthread_mutex_unlock(&p->lock);
+}
+
+uint32_t prefix_count(struct prefix_index *p, uint16_t slot)
+{
+	uint32_t n;
+
+	must(slot < p->n_slots);
+	pthread_mutex_lock(&p->lock);
+	n = p->holders[slot].count;
+	pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
+uint32_t prefix_total(struct prefix_index *p)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&p->lock);
+	n = p->n_used;
+	pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
+uint32_t prefix_capacity(const struct prefix_index *p)
+{
+	return p->n_postings;
+}
+
+size_t prefix_bytes(const struct prefix_index *p)
+{
+	return p->bytes;
+}
+
+void prefix_chain(struct span model, struct span cache_salt, uint64_t *ids,
+    size_t n)
+{
+	char root[SALT_MAX];
+	size_t n_model = model.len < SALT_MAX ? model.len : SALT_MAX;
+	size_t n_salt = cache_salt.len < SALT_MAX - n_model ? cache_salt.len :
+	    SALT_MAX - n_model;
+	uint64_t prev;
+
+	if (n_model > 0)
+		memcpy(root, model.ptr, n_model);
+	if (n_salt > 0)
+		memcpy(root + n_model, cache_salt.ptr, n_salt);
+	prev = hash_bytes(root, n_model + n_salt, 0);
+	for (size_t i = 0; i < n; i++)
+		prev = ids[i] = hash_pair(ids[i], prev);
+}

@@ -1,0 +1,76 @@
+/*
+ * prefix.h - which endpoint has which prompt prefixes in its KV cache, as far as we
+ * can know from where we sent them
+ *
+ * A prompt is a chain of block hashes: each hash covers its block and all before it
+ * (formula: llm-d-router, prefixhash/hashing.go; see prefix_chain()). For each
+ * endpoint the index keeps the chains sent to it, least recently used out first,
+ * under a capacity in blocks; for all of them together, under a number of bytes that
+ * is fixed at birth.
+ *
+ * Touching goes leaf first, root last, so that within one endpoint a block is always
+ * more recent than those that follow it: what an endpoint holds is closed under
+ * "prefix of". Matching lives on that. The number of holders never rises along a
+ * chain, so where two blocks have equally many, so has all between them; a match
+ * looks at O(log n) blocks where holders agree, not at all n.
+ *
+ * Threads: prefix_match() takes no lock and may run beside anything; under a race it
+ * may miss or overrate a block, never leave its memory. All else takes the one lock.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "span.h"
+
+enum { PREFIX_SLOTS_MAX = 65535 };
+
+struct prefix_index;
+
+/*
+ * Memory is reserved now and touched as it fills. `n_slots` endpoints at most,
+ * PREFIX_SLOTS_MAX at the outside. NULL without memory.
+ */
+struct prefix_index *prefix_new(size_t max_bytes, uint32_t n_slots);
+void prefix_free(struct prefix_index *p);
+
+/* An endpoint joins under a slot of the caller's choosing; leaving purges it. */
+void prefix_join(struct prefix_index *p, uint16_t slot, uint32_t capacity_blocks);
+void prefix_leave(struct prefix_index *p, uint16_t slot);
+
+/* Its cache is empty now: it restarted, or went to sleep. */
+void prefix_purge(struct prefix_index *p, uint16_t slot);
+void prefix_set_capacity(struct prefix_index *p, uint16_t slot,
+    uint32_t capacity_blocks);
+
+/*
+ * depth[slot] = how many leading blocks of the chain the endpoint holds, written for
+ * holders only: the caller zeroes `depth` (n_slots long). Returns the largest.
+ */
+uint32_t prefix_match(const struct prefix_index *p, const uint64_t *chain,
+    size_t n, uint16_t *depth);
+
+/*
+ * The chain was sent to this endpoint: what it did not hold is added, all of it is
+ * touched. `depth` is prefix_match()'s answer for it, a hint. Chains longer than the
+ * capacity keep their front.
+ */
+void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
+    size_t n, uint32_t depth);
+
+/* Blocks held now by one endpoint, and by all. */
+uint32_t prefix_count(struct prefix_index *p, uint16_t slot);
+uint32_t prefix_total(struct prefix_index *p);
+
+/* Blocks that fit in all, and bytes reserved. */
+uint32_t prefix_capacity(const struct prefix_index *p);
+size_t prefix_bytes(const struct prefix_index *p);
+
+/*
+ * Turns block ids (XXH64 of each block's bytes) into a chain, in place:
+ *	prev = XXH64(model . cache_salt);  prev = ids[i] = XXH64(LE64(ids[i]) . LE64(prev))
+ * Source: llm-d-router pkg/epp/.../prefixhash/hashing.go, seed 0.
+ */
+void prefix_chain(struct span model, struct span cache_salt, uint64_t *ids,
+    size_t n);
