@@ -1,0 +1,113 @@
+/*
+ * answer.c - one row per variable
+ */
+#include "answer.h"
+
+#include <stdio.h>
+
+#include "pick.h"
+#include "spop.h"
+
+enum { TEXT_MAX = 512, LIST_MAX = 512 };
+
+static struct span cut(struct span s)
+{
+	if (s.len > TEXT_MAX)
+		s.len = TEXT_MAX;
+	return s;
+}
+
+static bool text_value(struct spop_data *v, struct span s)
+{
+	*v = spop_string(cut(s));
+	return s.len > 0;
+}
+
+static bool value_ep(const struct pick *p, struct spop_data *v)
+{
+	return p->n > 0 && text_value(v, p->choices[0]->name);
+}
+
+static bool value_ep2(const struct pick *p, struct spop_data *v)
+{
+	return p->n > 1 && text_value(v, p->choices[1]->name);
+}
+
+static bool value_addr(const struct pick *p, struct spop_data *v)
+{
+	return p->n > 0 && text_value(v, p->choices[0]->addr);
+}
+
+static bool value_status(const struct pick *p, struct spop_data *v)
+{
+	*v = spop_int(p->status);
+	return p->status != 0;
+}
+
+static bool value_reason(const struct pick *p, struct spop_data *v)
+{
+	return text_value(v, span_of(p->reason));
+}
+
+static bool value_message(const struct pick *p, struct spop_data *v)
+{
+	return text_value(v, span_of(p->message));
+}
+
+static bool value_why(const struct pick *p, struct spop_data *v)
+{
+	return text_value(v, span_of(p->why));
+}
+
+/* The contract, design.md section 2. False: the variable is not set. */
+static const struct {
+	const char *name;
+	bool (*value)(const struct pick *p, struct spop_data *v);
+} variables[] = {
+	{ "ep", value_ep },		/* string: server name, first choice */
+	{ "ep2", value_ep2 },		/* string: second choice */
+	{ "addr", value_addr },		/* string: ip:port of ep */
+	{ "status", value_status },	/* int: answer this instead of routing */
+	{ "reason", value_reason },	/* string: x-llm-d-request-dropped-reason */
+	{ "message", value_message },	/* string: for the JSON error's text */
+	{ "why", value_why },		/* string: asked for by x-epp-why */
+};
+
+/* eps: all choices in order, "ip:port,ip:port". */
+static unsigned write_list(struct writer *w, const struct pick *p)
+{
+	char list[LIST_MAX];
+	size_t len = 0;
+	struct spop_data value;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct span addr = p->choices[i]->addr;
+
+		if (addr.len == 0 || addr.len + 1 > sizeof(list) - len)
+			continue;
+		if (len > 0)
+			list[len++] = ',';
+		memcpy(list + len, addr.ptr, addr.len);
+		len += addr.len;
+	}
+	if (len == 0)
+		return 0;
+	value = spop_string((struct span){ list, len });
+	spop_set_var(w, SPOP_TXN, span_of("eps"), &value);
+	return 1;
+}
+
+void answer_write(struct writer *w, const struct pick *pick)
+{
+	unsigned n = write_list(w, pick);
+	struct spop_data value;
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
+		if (variables[i].value(pick, &value)) {
+			spop_set_var(w, SPOP_TXN, span_of(variables[i].name),
+			    &value);
+			n++;
+		}
+	if (n == 0)
+		spop_unset_var(w, SPOP_TXN, span_of("ep"));
+}

@@ -1,0 +1,38 @@
+/*
+ * counters.h - what a worker counts, one row a name
+ *
+ * Each worker has its own struct, so that counting costs no shared cache line; any
+ * thread may add them up. Names are Prometheus-ready. SIGUSR1 logs the sums.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNTERS(X)                                                     \
+	X(connections, "SPOP connections accepted")                     \
+	X(hellos, "HELLO handshakes completed")                         \
+	X(healthchecks, "health-check HELLOs answered")                 \
+	X(notifies, "NOTIFY frames answered")                           \
+	X(picks, "requests given an endpoint")                          \
+	X(refused, "requests answered with a status of their own")      \
+	X(unknown_pool, "requests for a pool that is not configured")   \
+	X(no_pick, "requests answered without an endpoint")             \
+	X(bad_messages, "NOTIFY payloads that could not be read")       \
+	X(unknown_messages, "messages with a name that is not ours")    \
+	X(bad_frames, "connections ended for a frame against the rules") \
+	X(timeouts, "connections ended for a peer that went silent")    \
+	X(write_errors, "connections ended because writing failed")
+
+struct counters {
+#define COUNTER_FIELD(name, help) _Atomic uint64_t name;
+	COUNTERS(COUNTER_FIELD)
+#undef COUNTER_FIELD
+};
+
+/* By the owning worker only: a plain add, published without ordering. */
+#define counter_add(counter, n)                                         \
+	atomic_store_explicit(&(counter),                               \
+	    atomic_load_explicit(&(counter), memory_order_relaxed) + (n), \
+	    memory_order_relaxed)

@@ -1,0 +1,90 @@
+/*
+ * endpoints.h - what we know of every endpoint at one instant
+ *
+ * A fleet is all pools. The scraper's thread builds it, publishes it through an epoch
+ * and never writes it again; workers look at it within one loop turn. What must
+ * survive from view to view is in endpoint_live: an array in the pool, one element
+ * per slot, atomics only, and in the pool's prefix index, under the same slots.
+ *
+ * A slot belongs to one endpoint (pool, name, address and port) as long as it is in
+ * the pool, and is given to another only after every view that knew the old one has
+ * been retired.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "span.h"
+
+struct label;
+struct prefix_index;
+struct profile;
+
+/*
+ * Counts only upward and wraps: what is in flight but not yet in the scraped numbers
+ * is picked - endpoint_stats.settled, in 32-bit arithmetic.
+ */
+struct endpoint_live {
+	_Atomic uint32_t picked;
+};
+
+/* Who it is: the same in all views while the pool's set does not change. */
+struct endpoint {
+	struct span name;	/* HAProxy's server name */
+	struct span addr;	/* "10.0.0.7:8000", "[fd00::7]:8000" */
+	uint16_t slot;
+	const struct label *labels;
+	size_t n_labels;
+};
+
+enum endpoint_health {
+	ENDPOINT_FRESH,		/* its numbers are younger than stale_ms */
+	ENDPOINT_STALE,		/* older, or never read; it may well serve */
+	ENDPOINT_DOWN,		/* refuses connections, or HAProxy says so */
+};
+
+/* How it is: endpoint_view.stats[i] belongs to endpoints[i]. */
+struct endpoint_stats {
+	uint32_t queued, running;
+	float kv_used;		/* 0..1 */
+	uint32_t settled;	/* picks that the numbers above may contain */
+	int64_t seen_ms;	/* clock_ms() when they were read; 0: never */
+	uint8_t health;		/* enum endpoint_health at publication */
+};
+
+struct endpoint_view {
+	uint64_t number;	/* counts the pool's publications */
+	const char *pool;
+	bool is_known;		/* false: its source has not answered yet */
+	size_t n_endpoints;
+	const struct endpoint *endpoints;	/* sorted by name */
+	const struct endpoint_stats *stats;
+	size_t n_slots;				/* all slots are below this */
+	struct endpoint_live *live;		/* by slot; the one thing written */
+	struct prefix_index *prefix;		/* by slot */
+	uint32_t block_bytes;			/* of a prefix block */
+	uint32_t max_blocks;			/* of a prompt that are looked at */
+	const struct profile *profile;
+};
+
+struct fleet {
+	size_t n_pools;
+	const struct endpoint_view *const *pools;	/* sorted by name */
+};
+
+/* NULL when there is none of that name. */
+const struct endpoint_view *fleet_find(const struct fleet *fleet,
+    struct span pool);
+
+/* Sent by us and not in the scraped numbers yet. */
+static inline uint32_t endpoint_unsettled(const struct endpoint_view *view,
+    size_t i)
+{
+	uint32_t picked = atomic_load_explicit(
+	    &view->live[view->endpoints[i].slot].picked, memory_order_relaxed);
+
+	return picked - view->stats[i].settled;
+}

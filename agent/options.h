@@ -1,0 +1,129 @@
+/*
+ * options.h - agent.yaml and argv, decoded and checked
+ *
+ * Everything lives in one arena and is never written after options_load(): any
+ * thread may read it while the holder keeps it. Defaults are in the row tables of
+ * options.c, which also print `epp-agent -h` and the README's table.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "log.h"
+#include "span.h"
+
+struct arena;
+struct engine_options;
+struct fault;
+
+enum { POOL_NAME_MAX = 255, POOL_ENDPOINTS_MAX = 65535 };
+
+struct label {
+	const char *key, *value;
+};
+
+/* One address the agent accepts SPOP connections on. */
+struct listen_options {
+	const char *text;	/* as written, for messages */
+	const char *host;	/* numeric IPv4 or IPv6; NULL for a unix socket */
+	uint16_t port;
+	const char *path;	/* unix socket; NULL otherwise */
+	unsigned mode;		/* unix socket: permission bits, default 0660 */
+};
+
+/* One line of a static list or of an endpoints file: one entry per port. */
+struct endpoint_options {
+	const char *name;	/* HAProxy's server name */
+	const char *host;	/* IPv4, IPv6 without brackets, or a DNS name */
+	uint16_t port;
+	const char *engine;	/* NULL: the pool's */
+	const struct label *labels;
+	size_t n_labels;
+};
+
+enum pool_source { SOURCE_STATIC, SOURCE_FILE, SOURCE_HAPROXY };
+
+/* How a pool's endpoints are asked for their metrics. */
+struct scrape_options {
+	bool enabled;		/* default true */
+	bool https;		/* scheme: http (default) or https */
+	const char *path;	/* default "/metrics" */
+	uint16_t port;		/* 0: the endpoint's own */
+	int64_t interval_ms;	/* default 50 */
+	int64_t timeout_ms;	/* whole fetch, default 1000 */
+	int64_t stale_ms;	/* older than this is called stale, default 2000 */
+	size_t max_bytes;	/* of one page, default 4 MiB */
+	bool insecure_skip_verify;	/* https: default false */
+	const char *ca_file;	/* https: NULL = the system's */
+};
+
+/* The prefix index; names follow llm-d's approx-prefix-cache-producer. */
+struct prefix_options {
+	uint32_t block_tokens;		/* blockSizeTokens, default 64 */
+	uint32_t max_match_tokens;	/* maxPrefixTokensToMatch, default 131072 */
+	uint32_t capacity_tokens;	/* per endpoint, default 131072 */
+	bool auto_tune;			/* take the engine's own capacity when it
+					   tells one; default true */
+	size_t max_bytes;		/* of the pool's index, default 16 MiB */
+};
+
+struct pool_options {
+	const char *name;	/* what HAProxy sends as `pool`: the backend's name */
+	const char *engine;	/* default "vllm" */
+	enum pool_source source;
+	const struct endpoint_options *endpoints;	/* SOURCE_STATIC */
+	size_t n_endpoints;
+	const char *file;				/* SOURCE_FILE */
+	const char *haproxy_socket, *haproxy_backend;	/* SOURCE_HAPROXY; socket:
+					   a path, or numeric host:port */
+	int64_t haproxy_interval_ms;			/* default 1000 */
+	struct scrape_options scrape;
+	struct prefix_options prefix;
+	const struct engine_options *engines;	/* the file's, for every pool */
+	size_t n_engines;
+};
+
+/* `engines:` of the file: metric names of an engine we do not know. */
+struct engine_options {
+	const char *name;
+	const char *queued_spec, *running_spec, *kv_spec;	/* NULL: none */
+	const char *cache_info_spec;	/* info metric carrying the two labels: */
+	const char *block_size_label, *n_blocks_label;
+};
+
+struct options {
+	struct arena *arena;
+	const char *file;
+	const struct listen_options *listens;
+	size_t n_listens;
+	unsigned threads;		/* 0: as many as there are cores */
+	enum log_level log_level;
+	const struct pool_options *pools;
+	size_t n_pools;
+	const struct engine_options *engines;
+	size_t n_engines;
+};
+
+/* NULL with `why` filled. Reads the file, nothing else. */
+struct options *options_load(const char *file, struct fault *why);
+struct options *options_parse(const char *file, struct span text,
+    struct fault *why);
+void options_free(struct options *o);
+
+/*
+ * An endpoints file (SOURCE_FILE): `endpoints:` with the same rows as a pool's
+ * static list; none at all is a list too. Strings live in `arena`. 0, or -EINVAL
+ * or -ENOMEM with `why` filled.
+ */
+int options_load_endpoints(const char *file, const struct pool_options *pool,
+    struct arena *arena, const struct endpoint_options **out, size_t *n_out,
+    struct fault *why);
+int options_parse_endpoints(const char *file, struct span text,
+    const struct pool_options *pool, struct arena *arena,
+    const struct endpoint_options **out, size_t *n_out, struct fault *why);
+
+/* Every key with its default and meaning, one row a line. */
+void options_print_help(FILE *out);

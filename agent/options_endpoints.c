@@ -1,0 +1,390 @@
+/*
+ * options_endpoints.c - rows of a static list or an endpoints file
+ *
+ * A row with `ports:` becomes one endpoint a port, named row-port; so names are
+ * compared after that.
+ */
+#include "options_rows.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "fault.h"
+#include "yaml.h"
+
+enum { ENDPOINT_PORTS_MAX = 1024, ENDPOINT_LABELS_MAX = 64, HOST_MAX = 253 };
+
+/* POOL_ENDPOINTS_MAX rows of a few keys each. */
+static const struct yaml_limits endpoints_limits = {
+	.max_bytes = 16 << 20,
+	.max_nodes = 1000000,
+};
+
+struct row {			/* as written; becomes n_ports endpoints */
+	const char *name, *host, *engine;
+	uint16_t port;
+	const uint16_t *ports;
+	size_t n_ports;
+	const struct label *labels;
+	size_t n_labels;
+	unsigned line;
+};
+
+struct rows {
+	struct row *at;
+	size_t n;
+};
+
+struct named {			/* for finding a name used twice */
+	const char *name;
+	unsigned line;
+};
+
+int decode_identifier(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	const char **name = out;
+	int err = conf_string(in, row, value, name);
+
+	if (err != 0)
+		return err;
+	for (const char *c = *name; *c != '\0'; c++)
+		if (!isalnum((unsigned char)*c) && strchr("-_.:", *c) == NULL)
+			return conf_refuse(in, row, value,
+			    "a name of letters, digits and -_.: as in HAProxy");
+	if (strlen(*name) > POOL_NAME_MAX)
+		return conf_refuse(in, row, value, "a name of at most %d bytes",
+		    POOL_NAME_MAX);
+	return 0;
+}
+
+/*
+ * RFC 1123 section 2.1, with the underscore that people use. A last part of
+ * digits only is a mistyped IPv4 address, which getaddrinfo() would accept.
+ */
+static bool is_dns_name(const char *name)
+{
+	const char *last = strrchr(name, '.');
+	size_t len = strlen(name);
+
+	last = last != NULL ? last + 1 : name;
+	if (len == 0 || len > HOST_MAX || name[0] == '.' || name[0] == '-' ||
+	    strstr(name, "..") != NULL ||
+	    last[strspn(last, "0123456789")] == '\0')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)name[i]) &&
+		    strchr("-_.", name[i]) == NULL)
+			return false;
+	return true;
+}
+
+static int decode_host(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+	char *host;
+	size_t len;
+	int err = conf_string(in, row, value, &host);
+
+	if (err != 0)
+		return err;
+	len = strlen(host);
+	if (host[0] == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		host++;
+	}
+	*(const char **)out = host;
+	if (inet_pton(AF_INET6, host, bytes) == 1)
+		return 0;
+	if (value->text[0] != '[' && (is_dns_name(host) ||
+	    inet_pton(AF_INET, host, bytes) == 1))
+		return 0;
+	return conf_refuse(in, row, value, strchr(host, ':') != NULL ?
+	    "an IPv6 address; or a host here and its port under port:" :
+	    "an IPv4 or IPv6 address or a DNS name");
+}
+
+static int decode_labels(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	struct row *r = (struct row *)((char *)out - row->offset);
+	struct label *labels;
+	size_t n = 0;
+
+	if (value->type != CONF_MAP || value->n_children > ENDPOINT_LABELS_MAX)
+		return conf_refuse(in, row, value,
+		    "a map of at most %d labels: key: value",
+		    ENDPOINT_LABELS_MAX);
+	labels = arena_zalloc(in->arena, value->n_children * sizeof(*labels));
+	if (labels == NULL)
+		return conf_no_memory(in);
+	for (const struct conf *c = value->children; c != NULL; c = c->next) {
+		struct label *label = &labels[n++];
+
+		if (c->type != CONF_SCALAR)
+			return conf_refuse(in, row, c, "label: a string");
+		label->key = arena_copy(in->arena, c->key, strlen(c->key));
+		label->value = arena_copy(in->arena, c->text, strlen(c->text));
+		if (label->key == NULL || label->value == NULL)
+			return conf_no_memory(in);
+	}
+	r->labels = labels;
+	r->n_labels = n;
+	return 0;
+}
+
+static int check_row(const struct conf_input *in, const struct conf *map,
+    void *out)
+{
+	struct row *r = out;
+
+	r->line = map->line;
+	if ((r->port == 0) != (r->n_ports == 0))
+		return 0;
+	fault_setf(in->why, in->file, map->line,
+	    "endpoint %.64s with %s port and ports", r->name,
+	    r->port == 0 ? "neither" : "both");
+	fault_want(in->why, "port: 8000, or ports: [8000, 8001]");
+	return -EINVAL;
+}
+
+static const struct conf_row port_row = {
+	.key = "ports", .decode = conf_u16, .min = 1,
+};
+
+static const struct conf_table port_table = {
+	.what = "ports", .size = sizeof(uint16_t), .item = &port_row,
+};
+
+static const struct conf_row endpoint_rows[] = {
+	{ .key = "name", .decode = decode_identifier, .required = true,
+	  .offset = offsetof(struct row, name),
+	  .help = "HAProxy's server name" },
+	{ .key = "address", .decode = decode_host, .required = true,
+	  .offset = offsetof(struct row, host),
+	  .help = "IPv4, IPv6 or DNS name" },
+	{ .key = "port", .decode = conf_u16, .min = 1,
+	  .offset = offsetof(struct row, port),
+	  .help = "where the model server listens" },
+	{ .key = "ports", .decode = conf_list, .table = &port_table,
+	  .min = 1, .max = ENDPOINT_PORTS_MAX,
+	  .offset = offsetof(struct row, ports),
+	  .offset_n = offsetof(struct row, n_ports),
+	  .help = "several, named NAME-PORT each" },
+	{ .key = "engine", .decode = conf_string,
+	  .offset = offsetof(struct row, engine),
+	  .help = "if not the pool's" },
+	{ .key = "labels", .decode = decode_labels,
+	  .offset = offsetof(struct row, labels),
+	  .help = "key: value, for filters" },
+};
+
+const struct conf_table endpoint_table = {
+	.what = "an endpoint",
+	.size = sizeof(struct row),
+	.rows = endpoint_rows,
+	.n_rows = sizeof(endpoint_rows) / sizeof(*endpoint_rows),
+	.check = check_row,
+};
+
+static int by_name_then_line(const void *left, const void *right)
+{
+	const struct named *a = left, *b = right;
+	int order = strcmp(a->name, b->name);
+
+	return order != 0 ? order : (a->line > b->line) - (a->line < b->line);
+}
+
+/* Sorts `names`; they may be as many as a pool's endpoints. */
+static int refuse_twins(const struct conf_input *in, struct named *names,
+    size_t n, const char *what)
+{
+	qsort(names, n, sizeof(*names), by_name_then_line);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(names[i - 1].name, names[i].name) == 0) {
+			fault_setf(in->why, in->file, names[i].line,
+			    "%s %.64s a second time", what, names[i].name);
+			fault_want(in->why, "another name; the first is on "
+			    "line %u", names[i - 1].line);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+int check_unique_names(const struct conf_input *in, const struct conf *list,
+    const char *what)
+{
+	struct named *names = arena_alloc(in->arena,
+	    list->n_children * sizeof(*names));
+	size_t n = 0;
+
+	if (names == NULL)
+		return conf_no_memory(in);
+	for (const struct conf *c = list->children; c != NULL; c = c->next)
+		names[n++] = (struct named){ conf_child(c, "name")->text,
+			c->line };
+	return refuse_twins(in, names, n, what);
+}
+
+static char *name_with_port(struct arena *arena, const char *name,
+    uint16_t port)
+{
+	size_t len = strlen(name) + sizeof("-65535");
+	char *out = arena_alloc(arena, len);
+
+	if (out != NULL)
+		snprintf(out, len, "%s-%u", name, port);
+	return out;
+}
+
+static bool expand_row(struct arena *arena, const struct row *r,
+    struct endpoint_options *out)
+{
+	size_t n = r->n_ports != 0 ? r->n_ports : 1;
+
+	for (size_t i = 0; i < n; i++) {
+		uint16_t port = r->n_ports != 0 ? r->ports[i] : r->port;
+
+		out[i] = (struct endpoint_options){
+			.name = r->n_ports == 0 ? r->name :
+			    name_with_port(arena, r->name, port),
+			.host = r->host, .port = port, .engine = r->engine,
+			.labels = r->labels, .n_labels = r->n_labels,
+		};
+		if (out[i].name == NULL)
+			return false;
+	}
+	return true;
+}
+
+static size_t count_endpoints(const struct rows *rows)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rows->n; i++)
+		n += rows->at[i].n_ports != 0 ? rows->at[i].n_ports : 1;
+	return n;
+}
+
+static int expand_rows(const struct conf_input *in, const struct rows *rows,
+    struct endpoint_options *out, size_t n)
+{
+	struct named *names = arena_alloc(in->arena, n * sizeof(*names));
+	size_t at = 0;
+
+	if (names == NULL)
+		return conf_no_memory(in);
+	for (size_t i = 0; i < rows->n; i++) {
+		size_t first = at;
+
+		if (!expand_row(in->arena, &rows->at[i], out + at))
+			return conf_no_memory(in);
+		at += rows->at[i].n_ports != 0 ? rows->at[i].n_ports : 1;
+		for (size_t k = first; k < at; k++)
+			names[k] = (struct named){ out[k].name,
+				rows->at[i].line };
+	}
+	return refuse_twins(in, names, n, "endpoint");
+}
+
+int decode_endpoints(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	struct conf_row list = *row;
+	struct endpoint_options *endpoints;
+	struct rows rows;
+	size_t n;
+	int err;
+
+	list.offset = offsetof(struct rows, at);
+	list.offset_n = offsetof(struct rows, n);
+	err = conf_list(in, &list, value, &rows);
+	if (err != 0)
+		return err;
+	n = count_endpoints(&rows);
+	if (n > POOL_ENDPOINTS_MAX)
+		return conf_refuse(in, row, value, "at most %d endpoints",
+		    POOL_ENDPOINTS_MAX);
+	endpoints = arena_alloc(in->arena, n * sizeof(*endpoints));
+	if (endpoints == NULL)
+		return conf_no_memory(in);
+	*(struct endpoint_options **)out = endpoints;
+	*(size_t *)((char *)out - row->offset + row->offset_n) = n;
+	return expand_rows(in, &rows, endpoints, n);
+}
+
+struct endpoints_file {
+	const struct endpoint_options *endpoints;
+	size_t n;
+};
+
+static const struct conf_row file_rows[] = {
+	{ .key = "endpoints", .decode = decode_endpoints, .required = true,
+	  .table = &endpoint_table, .max = POOL_ENDPOINTS_MAX,
+	  .offset = offsetof(struct endpoints_file, endpoints),
+	  .offset_n = offsetof(struct endpoints_file, n),
+	  .help = "a list of endpoints, [] for none" },
+};
+
+static const struct conf_table file_table = {
+	.what = "an endpoints file",
+	.rows = file_rows,
+	.n_rows = sizeof(file_rows) / sizeof(*file_rows),
+};
+
+static int decode_file(const struct conf_input *in, const struct conf *root,
+    const struct pool_options *pool, const struct endpoint_options **out,
+    size_t *n_out)
+{
+	struct endpoints_file file = { 0 };
+	int err = conf_decode(in, &file_table, root, &file);
+
+	if (err == 0)
+		err = check_endpoint_engines(in, root, pool->engines,
+		    pool->n_engines);
+	if (err != 0)
+		return err;
+	*out = file.endpoints;
+	*n_out = file.n;
+	return 0;
+}
+
+/* `text` NULL: what the file says. */
+static int read_endpoints(const char *file, const struct span *text,
+    const struct pool_options *pool, struct arena *arena,
+    const struct endpoint_options **out, size_t *n_out, struct fault *why)
+{
+	const struct conf_input in = { file, arena, why };
+	struct arena *tree = arena_new(64 << 10, 160 << 20);
+	const struct conf *root;
+	int err = -EINVAL;
+
+	if (tree == NULL)
+		return conf_no_memory(&in);
+	root = text != NULL ?
+	    yaml_parse(file, *text, &endpoints_limits, tree, why) :
+	    yaml_load(file, &endpoints_limits, tree, why);
+	if (root != NULL)
+		err = decode_file(&in, root, pool, out, n_out);
+	arena_free(tree);
+	return err;
+}
+
+int options_load_endpoints(const char *file, const struct pool_options *pool,
+    struct arena *arena, const struct endpoint_options **out, size_t *n_out,
+    struct fault *why)
+{
+	return read_endpoints(file, NULL, pool, arena, out, n_out, why);
+}
+
+int options_parse_endpoints(const char *file, struct span text,
+    const struct pool_options *pool, struct arena *arena,
+    const struct endpoint_options **out, size_t *n_out, struct fault *why)
+{
+	return read_endpoints(file, &text, pool, arena, out, n_out, why);
+}

@@ -1,0 +1,33 @@
+/*
+ * options_rows.h - the tables that options.c is put together from
+ *
+ * For options*.c only. Each decoder takes what conf.h promises; checks that need
+ * more than one section look at the tree again, since it still knows the lines.
+ */
+#pragma once
+
+#include "conf.h"
+#include "options.h"
+
+extern const struct conf_table pool_table, endpoint_table, listen_table;
+
+/* struct endpoint_options, one per port; expects offset_n in the row. */
+conf_decode_f decode_endpoints;
+
+/* A letter, digit or one of -_.: as HAProxy wants its names. */
+conf_decode_f decode_identifier;
+
+/* A path, or a numeric host:port: where HAProxy's stats socket is. */
+conf_decode_f decode_stats_socket;
+
+/* The name of an engine that there is, for what stands under `engine:` in `map`. */
+int check_engine(const struct conf_input *in, const struct conf *map,
+    const struct engine_options *engines, size_t n_engines);
+
+/* The same for each entry of the list under `endpoints:` in `map`. */
+int check_endpoint_engines(const struct conf_input *in, const struct conf *map,
+    const struct engine_options *engines, size_t n_engines);
+
+/* -EINVAL when two entries of the list have the same text under `name:`. */
+int check_unique_names(const struct conf_input *in, const struct conf *list,
+    const char *what);

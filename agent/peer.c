@@ -1,0 +1,536 @@
+/*
+ * peer.c - the connection as a table of steps: state and frame type to function
+ *
+ * Reading, cutting into frames, dispatching and writing are the upper half; what each
+ * frame means is the lower. A step returns false when the connection must end with
+ * p->status said to HAProxy. Format and status codes: HAProxy doc/SPOE.txt section 3.
+ */
+#include "peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "arena.h"
+#include "buf.h"
+#include "clock.h"
+#include "endpoints.h"
+#include "epoch.h"
+#include "log.h"
+#include "must.h"
+#include "pick.h"
+#include "request.h"
+#include "spop.h"
+#include "worker_state.h"
+
+enum {
+	OUT_MAX_BYTES = 1024 * 1024,	/* answers one peer may leave unread */
+	KEPT_MAX_BYTES = 4096,		/* memory an idle peer may keep */
+};
+
+enum peer_state {
+	PEER_NEW,	/* waits for HAPROXY-HELLO */
+	PEER_OPEN,	/* asks and answers */
+	PEER_GOODBYE,	/* all is said; what still comes is thrown away */
+};
+
+struct peer {
+	struct list link;
+	struct worker *worker;
+	ev_io readable, writable;
+	int64_t deadline_ms;		/* 0: none */
+	uint32_t max_frame;
+	enum spop_status status;	/* why a step refused to go on */
+	enum peer_state state;
+	struct buf partial;		/* the front of a frame */
+	struct buf unsent;
+};
+
+static struct log_gate bad_frame_gate, unknown_pool_gate;
+
+/* ---- bytes ---- */
+
+static void trim(struct buf *b)
+{
+	if (b->len == 0 && b->cap > KEPT_MAX_BYTES)
+		buf_fini(b);
+}
+
+void peer_close(struct peer *p)
+{
+	struct worker *w = p->worker;
+
+	ev_io_stop(w->loop, &p->readable);
+	ev_io_stop(w->loop, &p->writable);
+	close(p->readable.fd);
+	buf_fini(&p->partial);
+	buf_fini(&p->unsent);
+	worker_forget(w, p);
+	free(p);
+}
+
+/* Keeps what the socket did not take; reading waits until it has. */
+static bool keep_unsent(struct peer *p, const void *bytes, size_t len)
+{
+	buf_put(&p->unsent, bytes, len);
+	if (buf_failed(&p->unsent))
+		return false;
+	ev_io_stop(p->worker->loop, &p->readable);
+	ev_io_start(p->worker->loop, &p->writable);
+	p->deadline_ms = clock_ms() + PEER_FRAME_TIMEOUT_MS;
+	return true;
+}
+
+/* One write for all that was answered. False: the connection is lost. */
+static bool flush(struct peer *p, struct writer *out)
+{
+	size_t len = writer_len(out);
+	ssize_t sent = 0;
+
+	writer_rewind(out, 0);
+	if (len == 0)
+		return true;
+	if (p->unsent.len == 0) {
+		sent = send(p->readable.fd, out->start, len, MSG_NOSIGNAL);
+		if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+			counter_add(p->worker->counters.write_errors, 1);
+			return false;
+		}
+		sent = sent > 0 ? sent : 0;
+	}
+	return (size_t)sent == len ||
+	    keep_unsent(p, out->start + sent, len - (size_t)sent);
+}
+
+static void on_writable(EV_P_ ev_io *io, int revents)
+{
+	struct peer *p = io->data;
+	ssize_t sent = send(io->fd, p->unsent.data, p->unsent.len, MSG_NOSIGNAL);
+
+	(void)revents;
+	if (sent < 0) {
+		if (errno == EAGAIN || errno == EINTR)
+			return;
+		counter_add(p->worker->counters.write_errors, 1);
+		peer_close(p);
+		return;
+	}
+	buf_consume(&p->unsent, (size_t)sent);
+	if (p->unsent.len > 0)
+		return;
+	trim(&p->unsent);
+	p->deadline_ms = p->state == PEER_GOODBYE ?
+	    clock_ms() + PEER_CLOSE_TIMEOUT_MS : 0;
+	ev_io_stop(EV_A_ io);
+	ev_io_start(EV_A_ &p->readable);
+}
+
+/* ---- frames ---- */
+
+/* Says why and hears no more; HAProxy closes, or the sweep does. */
+static void say_goodbye(struct peer *p, struct writer *out,
+    enum spop_status status)
+{
+	spop_write_disconnect(out, SPOP_AGENT_DISCONNECT, status);
+	p->state = PEER_GOODBYE;
+	p->deadline_ms = clock_ms() + PEER_CLOSE_TIMEOUT_MS;
+	buf_clear(&p->partial);
+	trim(&p->partial);
+}
+
+static void refuse_frame(struct peer *p, struct writer *out,
+    enum spop_status status, uint8_t type)
+{
+	uint32_t held;
+
+	counter_add(p->worker->counters.bad_frames, 1);
+	if (log_gate_open(&bad_frame_gate, clock_ms(), &held))
+		log_warn("peer.refused",
+		    "status=%d reason=\"%s\" frame_type=%u held_back=%u",
+		    (int)status, spop_status_text(status), type, held);
+	say_goodbye(p, out, status);
+}
+
+static bool step_hello(struct peer *p, struct spop_frame *f,
+    struct writer *out)
+{
+	struct spop_hello hello;
+
+	p->status = spop_read_hello(&f->payload, &hello);
+	if (p->status != SPOP_STATUS_NORMAL)
+		return false;
+	p->max_frame = hello.max_frame_size < PEER_MAX_FRAME ?
+	    hello.max_frame_size : PEER_MAX_FRAME;
+	/*
+	 * Pipelining only: async and fragmentation are gone from 3.1 on, and before
+	 * it async makes HAProxy wait where it could fail over at once.
+	 */
+	spop_write_agent_hello(out, p->max_frame, span_of("pipelining"));
+	if (hello.healthcheck) {
+		counter_add(p->worker->counters.healthchecks, 1);
+		p->state = PEER_GOODBYE;	/* option spop-check closes now */
+		p->deadline_ms = clock_ms() + PEER_CLOSE_TIMEOUT_MS;
+		return true;
+	}
+	counter_add(p->worker->counters.hellos, 1);
+	p->state = PEER_OPEN;
+	p->deadline_ms = 0;
+	return true;
+}
+
+/* The arguments of the pick message: a row each. */
+static const struct {
+	const char *name;
+	size_t offset;
+} ask_args[] = {
+	{ "id", offsetof(struct ask, id) },
+	{ "pool", offsetof(struct ask, pool) },
+	{ "method", offsetof(struct ask, method) },
+	{ "path", offsetof(struct ask, path) },
+	{ "hdrs", offsetof(struct ask, headers) },
+	{ "body", offsetof(struct ask, body) },
+};
+
+static void take_arg(struct ask *ask, struct span name,
+    const struct spop_data *value)
+{
+	if (span_is_text(name, "body_len")) {
+		if (value->type >= SPOP_INT32 && value->type <= SPOP_UINT64)
+			ask->body_len = value->number;
+		return;
+	}
+	if (value->type != SPOP_STRING && value->type != SPOP_BINARY)
+		return;		/* NULL: a sample that had nothing */
+	for (size_t i = 0; i < sizeof(ask_args) / sizeof(*ask_args); i++)
+		if (span_is_text(name, ask_args[i].name))
+			*(struct span *)(void *)((char *)ask +
+			    ask_args[i].offset) = value->bytes;
+}
+
+static bool read_ask(struct ask *ask, struct reader *payload, unsigned n_args)
+{
+	struct span name;
+	struct spop_data value;
+
+	*ask = (struct ask){ 0 };
+	while (n_args-- > 0) {
+		if (!spop_read_arg(payload, &name, &value))
+			return false;
+		take_arg(ask, name, &value);
+	}
+	return true;
+}
+
+static void say_unknown_pool(struct span pool)
+{
+	uint32_t held;
+
+	if (log_gate_open(&unknown_pool_gate, clock_ms(), &held))
+		log_warn("peer.unknown_pool", "pool=\"%.*s\" want=\"a name under "
+		    "pools: of the configuration\" held_back=%u",
+		    (int)(pool.len < 128 ? pool.len : 128),
+		    pool.len > 0 ? pool.ptr : "", held);
+}
+
+static void count_pick(struct counters *c, const struct pick *pick)
+{
+	if (pick->status != 0)
+		counter_add(c->refused, 1);
+	else if (pick->n > 0)
+		counter_add(c->picks, 1);
+	else
+		counter_add(c->no_pick, 1);
+}
+
+/* The one thing this program is for. */
+static void answer_ask(struct worker *w, const struct ask *ask,
+    struct writer *out)
+{
+	const struct endpoint_view *view =
+	    fleet_find(epoch_get(w->fleet), ask->pool);
+	struct request request;
+	struct pick pick = { 0 };
+
+	if (view != NULL) {
+		arena_reset(w->arena);
+		request_parse(&request, ask, view->block_bytes,
+		    view->max_blocks, w->arena);
+		pick_endpoint(&pick, view, &request, &w->rng, w->arena);
+	} else {
+		counter_add(w->counters.unknown_pool, 1);
+		say_unknown_pool(ask->pool);
+		pick.message = "the picker has no pool of that name";
+	}
+	count_pick(&w->counters, &pick);
+	answer_write(out, &pick);
+}
+
+/* Answers each message; what cannot be read is skipped, and still gets its ACK. */
+static void answer_messages(struct worker *w, struct reader *payload,
+    struct writer *out)
+{
+	struct span name;
+	unsigned n_args, n_answers = 0;
+	struct ask ask;
+
+	while (spop_next_message(payload, &name, &n_args) &&
+	    read_ask(&ask, payload, n_args)) {
+		if (!span_is_text(name, "pick")) {
+			counter_add(w->counters.unknown_messages, 1);
+		} else if (n_answers == 0 ||
+		    (size_t)(out->end - out->at) > ANSWER_MAX_BYTES) {
+			answer_ask(w, &ask, out);
+			n_answers++;
+		}
+	}
+	if (payload->bad)
+		counter_add(w->counters.bad_messages, 1);
+	if (n_answers == 0)	/* an ACK has one action at least: answer.h */
+		spop_unset_var(out, SPOP_TXN, span_of("ep"));
+}
+
+/* An ACK over the agreed size would cost HAProxy's connection: say less. */
+static void fit_ack(struct peer *p, const struct spop_frame *f,
+    struct writer *out, size_t begun)
+{
+	if (writer_len(out) - begun - SPOP_LEN_BYTES <= p->max_frame &&
+	    !out->full)
+		return;
+	writer_rewind(out, begun);
+	begun = spop_begin(out, SPOP_ACK, f->stream_id, f->frame_id);
+	spop_unset_var(out, SPOP_TXN, span_of("ep"));
+	spop_end(out, begun);
+}
+
+static bool step_notify(struct peer *p, struct spop_frame *f,
+    struct writer *out)
+{
+	size_t begun;
+
+	if ((f->flags & SPOP_FLAG_FIN) == 0) {
+		p->status = SPOP_STATUS_NO_FRAGMENTS;
+		return false;
+	}
+	begun = spop_begin(out, SPOP_ACK, f->stream_id, f->frame_id);
+	answer_messages(p->worker, &f->payload, out);
+	spop_end(out, begun);
+	fit_ack(p, f, out, begun);
+	counter_add(p->worker->counters.notifies, 1);
+	return true;
+}
+
+static bool step_fragment(struct peer *p, struct spop_frame *f,
+    struct writer *out)
+{
+	(void)f;
+	(void)out;
+	p->status = SPOP_STATUS_NO_FRAGMENTS;
+	return false;
+}
+
+static bool step_disconnect(struct peer *p, struct spop_frame *f,
+    struct writer *out)
+{
+	uint32_t status;
+	struct span message;
+
+	if (spop_read_disconnect(&f->payload, &status, &message) &&
+	    status != SPOP_STATUS_NORMAL)
+		log_debug("peer.disconnect", "status=%u message=\"%.*s\"", status,
+		    (int)(message.len < 128 ? message.len : 128),
+		    message.len > 0 ? message.ptr : "");
+	say_goodbye(p, out, SPOP_STATUS_NORMAL);
+	return true;
+}
+
+static bool step_invalid(struct peer *p, struct spop_frame *f,
+    struct writer *out)
+{
+	(void)f;
+	(void)out;
+	p->status = SPOP_STATUS_INVALID;
+	return false;
+}
+
+/* A type that is in no row is skipped: SPOE.txt 3.2, "may be silently skipped". */
+static const struct step {
+	enum peer_state state;
+	enum spop_frame_type type;
+	const char *name;
+	bool (*func)(struct peer *p, struct spop_frame *f, struct writer *out);
+} steps[] = {
+	{ PEER_OPEN, SPOP_NOTIFY, "notify", step_notify },
+	{ PEER_NEW, SPOP_HAPROXY_HELLO, "hello", step_hello },
+	{ PEER_OPEN, SPOP_HAPROXY_DISCONNECT, "disconnect", step_disconnect },
+	{ PEER_NEW, SPOP_HAPROXY_DISCONNECT, "disconnect", step_disconnect },
+	{ PEER_OPEN, SPOP_UNSET, "fragment", step_fragment },
+	{ PEER_NEW, SPOP_NOTIFY, "notify before hello", step_invalid },
+	{ PEER_NEW, SPOP_UNSET, "fragment before hello", step_invalid },
+	{ PEER_OPEN, SPOP_HAPROXY_HELLO, "second hello", step_invalid },
+	{ PEER_OPEN, SPOP_AGENT_HELLO, "agent's own hello", step_invalid },
+	{ PEER_OPEN, SPOP_AGENT_DISCONNECT, "agent's own", step_invalid },
+	{ PEER_OPEN, SPOP_ACK, "agent's own ack", step_invalid },
+	{ PEER_NEW, SPOP_AGENT_HELLO, "agent's own hello", step_invalid },
+	{ PEER_NEW, SPOP_AGENT_DISCONNECT, "agent's own", step_invalid },
+	{ PEER_NEW, SPOP_ACK, "agent's own ack", step_invalid },
+};
+
+static void take_frame(struct peer *p, struct spop_frame *f,
+    struct writer *out)
+{
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		if (steps[i].state != p->state || steps[i].type != f->type)
+			continue;
+		if (!steps[i].func(p, f, out))
+			refuse_frame(p, out, p->status, f->type);
+		return;
+	}
+}
+
+/* Cuts `in` into frames; returns what is left of it. False: connection lost. */
+static bool take_frames(struct peer *p, struct span *in, struct writer *out)
+{
+	while (p->state != PEER_GOODBYE) {
+		struct spop_frame f;
+		size_t used;
+		enum spop_result result = spop_decode(*in, p->max_frame, &f,
+		    &used);
+
+		if (result == SPOP_MORE)
+			return true;
+		if (result != SPOP_OK) {
+			refuse_frame(p, out, result == SPOP_TOO_BIG ?
+			    SPOP_STATUS_TOO_BIG : SPOP_STATUS_INVALID, 0);
+			break;
+		}
+		in->ptr += used;
+		in->len -= used;
+		take_frame(p, &f, out);
+		if ((size_t)(out->end - out->at) < 4 * ANSWER_MAX_BYTES &&
+		    !flush(p, out))
+			return false;
+	}
+	in->len = 0;
+	return true;
+}
+
+/* The kept front of a frame, then what the socket has: one stretch of bytes. */
+static ssize_t gather(struct peer *p, struct span *in)
+{
+	struct worker *w = p->worker;
+	size_t kept = p->partial.len;
+	ssize_t got = recv(p->readable.fd, w->in + kept, WORKER_READ_BYTES, 0);
+
+	if (got <= 0)
+		return got;
+	if (kept > 0)
+		memcpy(w->in, p->partial.data, kept);
+	buf_clear(&p->partial);
+	*in = (struct span){ (char *)w->in, kept + (size_t)got };
+	return got;
+}
+
+static bool keep_partial(struct peer *p, struct span rest)
+{
+	if (rest.len > 0) {
+		buf_put(&p->partial, rest.ptr, rest.len);
+		if (p->deadline_ms == 0)
+			p->deadline_ms = clock_ms() + PEER_FRAME_TIMEOUT_MS;
+	} else {
+		trim(&p->partial);
+		if (p->state == PEER_OPEN && p->unsent.len == 0)
+			p->deadline_ms = 0;
+	}
+	return !buf_failed(&p->partial);
+}
+
+/* False: the connection is over. */
+static bool serve(struct peer *p)
+{
+	struct writer out = writer_over(p->worker->out, WORKER_OUT_BYTES);
+	struct span in;
+	ssize_t got = gather(p, &in);
+
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (got == 0)
+		return false;
+	return take_frames(p, &in, &out) && keep_partial(p, in) &&
+	    flush(p, &out);
+}
+
+static void on_readable(EV_P_ ev_io *io, int revents)
+{
+	struct peer *p = io->data;
+
+	(void)loop;
+	(void)revents;
+	if (!serve(p))
+		peer_close(p);
+}
+
+/* ---- life ---- */
+
+struct peer *peer_of(struct list *link)
+{
+	return list_entry(link, struct peer, link);
+}
+
+struct peer *peer_open(struct worker *w, int fd)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+
+	if (p == NULL) {
+		close(fd);
+		return NULL;
+	}
+	p->worker = w;
+	p->max_frame = PEER_HELLO_MAX_FRAME;
+	p->deadline_ms = clock_ms() + PEER_HELLO_TIMEOUT_MS;
+	buf_init(&p->partial, PEER_MAX_FRAME + SPOP_LEN_BYTES);
+	buf_init(&p->unsent, OUT_MAX_BYTES);
+	ev_io_init(&p->readable, on_readable, fd, EV_READ);
+	ev_io_init(&p->writable, on_writable, fd, EV_WRITE);
+	p->readable.data = p->writable.data = p;
+	list_append(&w->peers, &p->link);
+	ev_io_start(w->loop, &p->readable);
+	counter_add(w->counters.connections, 1);
+	return p;
+}
+
+void worker_forget(struct worker *w, struct peer *p)
+{
+	list_remove(&p->link);
+	if (w->is_draining && list_is_empty(&w->peers))
+		ev_break(w->loop, EVBREAK_ALL);
+}
+
+void peer_drain(struct peer *p)
+{
+	struct writer out = writer_over(p->worker->out, WORKER_OUT_BYTES);
+
+	if (p->state == PEER_GOODBYE)
+		return;
+	if (!serve(p)) {	/* what has arrived by now still gets its answer */
+		peer_close(p);
+		return;
+	}
+	if (p->state == PEER_GOODBYE)
+		return;
+	say_goodbye(p, &out, SPOP_STATUS_NORMAL);
+	if (!flush(p, &out))
+		peer_close(p);
+}
+
+void peer_sweep(struct peer *p, int64_t now_ms)
+{
+	if (p->deadline_ms == 0 || now_ms < p->deadline_ms)
+		return;
+	if (p->state != PEER_GOODBYE) {
+		counter_add(p->worker->counters.timeouts, 1);
+		log_debug("peer.timeout", "state=%d", (int)p->state);
+	}
+	peer_close(p);
+}

@@ -1,0 +1,443 @@
+/*
+ * pool.c - slots, homes, memberships and views
+ */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "discover.h"
+#include "log.h"
+#include "must.h"
+#include "plugin.h"
+#include "prefix.h"
+#include "prompt.h"
+#include "target.h"
+
+/* Who is in the pool: shared by all views until the set changes. */
+struct membership {
+	unsigned refs;
+	size_t n;
+	struct home **homes;		/* one reference each */
+	struct endpoint endpoints[];
+};
+
+struct pool_view {
+	struct endpoint_view view;	/* first: a view is a pool_view */
+	unsigned refs;
+	struct pool *pool;
+	struct membership *members;
+	struct endpoint_stats stats[];
+};
+
+/* ---- slots and homes ---- */
+
+static bool slot_take(struct pool *p, uint16_t *slot)
+{
+	if (p->n_free > 0)
+		*slot = p->free_slots[--p->n_free];
+	else if (p->n_slots < PREFIX_SLOTS_MAX)
+		*slot = (uint16_t)p->n_slots++;
+	else
+		return false;
+	return true;
+}
+
+static void home_free_strings(struct home *h)
+{
+	for (size_t i = 0; i < h->n_labels; i++) {
+		free((char *)h->labels[i].key);
+		free((char *)h->labels[i].value);
+	}
+	free(h->labels);
+	free(h->name);
+	free(h->host);
+	free(h->address);
+	free(h->addr_text);
+	free(h);
+}
+
+void home_unref(struct home *h)
+{
+	struct pool *p;
+
+	if (h == NULL || --h->refs > 0)
+		return;
+	p = h->pool;
+	prefix_leave(p->prefix, h->slot);
+	p->free_slots[p->n_free++] = h->slot;
+	home_free_strings(h);
+	pool_unref(p);
+}
+
+static char *copy(const char *s)
+{
+	return s != NULL ? strdup(s) : NULL;
+}
+
+static char *addr_text(const struct endpoint_spec *s)
+{
+	char *text;
+	bool is_v6;
+
+	if (s->address == NULL)
+		return strdup("");
+	is_v6 = strchr(s->address, ':') != NULL;
+	return asprintf(&text, is_v6 ? "[%s]:%u" : "%s:%u", s->address,
+	    s->port) < 0 ? NULL : text;
+}
+
+static bool copy_labels(struct home *h, const struct endpoint_spec *s)
+{
+	if (s->n_labels == 0)
+		return true;
+	h->labels = calloc(s->n_labels, sizeof(*h->labels));
+	if (h->labels == NULL)
+		return false;
+	for (; h->n_labels < s->n_labels; h->n_labels++) {
+		struct label *l = &h->labels[h->n_labels];
+
+		l->key = strdup(s->labels[h->n_labels].key);
+		l->value = strdup(s->labels[h->n_labels].value);
+		if (l->key == NULL || l->value == NULL) {
+			h->n_labels++;
+			return false;
+		}
+	}
+	return true;
+}
+
+static uint32_t capacity_blocks(const struct pool *p)
+{
+	return p->prefix_options.capacity_tokens / p->prefix_options.block_tokens;
+}
+
+static struct home *home_new(struct pool *p, const struct endpoint_spec *s)
+{
+	struct home *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	h->pool = p;
+	h->refs = 1;
+	h->port = s->port;
+	h->name = copy(s->name);
+	h->host = copy(s->host);
+	h->address = copy(s->address);
+	h->addr_text = addr_text(s);
+	if (h->name == NULL || h->host == NULL || h->addr_text == NULL ||
+	    (s->address != NULL && h->address == NULL) ||
+	    !copy_labels(h, s) || !slot_take(p, &h->slot)) {
+		home_free_strings(h);
+		return NULL;
+	}
+	prefix_join(p->prefix, h->slot, capacity_blocks(p));
+	p->refs++;
+	return h;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool is_same(const struct home *h, const struct endpoint_spec *s)
+{
+	if (h->port != s->port || !same_text(h->address, s->address) ||
+	    !same_text(h->host, s->host) || h->n_labels != s->n_labels)
+		return false;
+	for (size_t i = 0; i < s->n_labels; i++)
+		if (!same_text(h->labels[i].key, s->labels[i].key) ||
+		    !same_text(h->labels[i].value, s->labels[i].value))
+			return false;
+	return true;
+}
+
+/* ---- memberships ---- */
+
+static void membership_unref(struct membership *m)
+{
+	if (m == NULL || --m->refs > 0)
+		return;
+	for (size_t i = 0; i < m->n; i++)
+		home_unref(m->homes[i]);
+	free(m->homes);
+	free(m);
+}
+
+static struct membership *membership_new(struct target *const *targets,
+    size_t n)
+{
+	struct membership *m = calloc(1,
+	    sizeof(*m) + n * sizeof(m->endpoints[0]));
+
+	if (m == NULL)
+		return NULL;
+	m->homes = calloc(n + 1, sizeof(struct home *));
+	if (m->homes == NULL) {
+		free(m);
+		return NULL;
+	}
+	m->refs = 1;
+	m->n = n;
+	for (size_t i = 0; i < n; i++) {
+		struct home *h = target_home(targets[i]);
+
+		h->refs++;
+		m->homes[i] = h;
+		m->endpoints[i] = (struct endpoint){
+			.name = span_of(h->name),
+			.addr = span_of(h->addr_text),
+			.slot = h->slot,
+			.labels = h->labels,
+			.n_labels = h->n_labels,
+		};
+	}
+	return m;
+}
+
+/* ---- the pool ---- */
+
+struct pool *pool_new(const struct pool_options *options)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->refs = 1;
+	p->options = options;
+	p->prefix_options = options->prefix;
+	p->name = strdup(options->name);
+	/* Fresh pages, touched as slots are given out. */
+	p->live = calloc(PREFIX_SLOTS_MAX, sizeof(*p->live));
+	p->free_slots = calloc(PREFIX_SLOTS_MAX, sizeof(*p->free_slots));
+	p->prefix = prefix_new(options->prefix.max_bytes, PREFIX_SLOTS_MAX);
+	if (p->name == NULL || p->live == NULL || p->free_slots == NULL ||
+	    p->prefix == NULL) {
+		pool_unref(p);
+		return NULL;
+	}
+	log_info("pool.new", "pool=%s prefix_bytes=%zu prefix_blocks=%u "
+	    "block_tokens=%u capacity_tokens=%u", p->name,
+	    prefix_bytes(p->prefix), prefix_capacity(p->prefix),
+	    options->prefix.block_tokens, options->prefix.capacity_tokens);
+	return p;
+}
+
+void pool_unref(struct pool *p)
+{
+	if (--p->refs > 0)
+		return;
+	must(p->n_targets == 0 && p->members == NULL);
+	prefix_free(p->prefix);
+	free(p->free_slots);
+	free(p->live);
+	free(p->name);
+	free(p);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct endpoint_spec *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static struct target *find_target(const struct pool *p, const char *name)
+{
+	size_t low = 0, high = p->n_targets;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int c = strcmp(name, target_home(p->targets[mid])->name);
+
+		if (c == 0)
+			return p->targets[mid];
+		if (c < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return NULL;
+}
+
+/* The old target again, or a new one in the old or in a new home. */
+static struct target *target_for(struct pool *p,
+    const struct pool_context *context, const struct endpoint_spec *s,
+    bool renew)
+{
+	const struct engine *engine = context->engine(context->data, s->engine);
+	struct target *old = find_target(p, s->name), *t;
+	struct home *home;
+
+	if (old != NULL && !is_same(target_home(old), s))
+		old = NULL;
+	if (old != NULL && !renew && target_engine(old) == engine)
+		return old;
+	home = old != NULL ? target_home(old) : home_new(p, s);
+	if (home == NULL)
+		return NULL;
+	t = target_new(home, context, engine);
+	if (old == NULL)
+		home_unref(home);	/* the target has its own reference */
+	else if (t != NULL)
+		target_inherit(t, old);
+	return t;
+}
+
+static bool contains(struct target *const *sorted, size_t n,
+    const struct target *t)
+{
+	const char *name = target_home(t)->name;
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int c = strcmp(name, target_home(sorted[mid])->name);
+
+		if (c == 0)
+			return sorted[mid] == t;
+		if (c < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return false;
+}
+
+/* Frees those of `from` that are not in `keep`. */
+static void free_others(struct target **from, size_t n_from,
+    struct target **keep, size_t n_keep)
+{
+	for (size_t i = 0; i < n_from; i++)
+		if (!contains(keep, n_keep, from[i]))
+			target_free(from[i]);
+}
+
+static size_t make_targets(struct pool *p, const struct pool_context *context,
+    const struct endpoint_spec **sorted, size_t n, bool renew,
+    struct target **targets)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		targets[done] = target_for(p, context, sorted[done], renew);
+		if (targets[done] == NULL)
+			break;
+		done++;
+	}
+	return done;
+}
+
+int pool_update(struct pool *p, const struct pool_context *context,
+    const struct endpoint_spec *specs, size_t n, bool renew)
+{
+	const struct endpoint_spec **sorted = calloc(n + 1,
+	    sizeof(const struct endpoint_spec *));
+	struct target **targets = calloc(n + 1, sizeof(struct target *));
+	struct membership *members = NULL;
+	size_t done = 0;
+
+	if (sorted == NULL || targets == NULL)
+		goto fail;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &specs[i];
+	qsort(sorted, n, sizeof(*sorted), by_name);
+	done = make_targets(p, context, sorted, n, renew, targets);
+	if (done < n)
+		goto fail;
+	members = membership_new(targets, n);
+	if (members == NULL)
+		goto fail;
+
+	for (size_t i = 0; i < n; i++)
+		target_set_ready(targets[i], sorted[i]->ready);
+	free_others(p->targets, p->n_targets, targets, n);
+	free(p->targets);
+	membership_unref(p->members);
+	p->targets = targets;
+	p->n_targets = n;
+	p->members = members;
+	p->is_known = p->is_dirty = true;
+	free(sorted);
+	log_info("pool.endpoints", "pool=%s endpoints=%zu", p->name, n);
+	return 0;
+fail:
+	free_others(targets, done, p->targets, p->n_targets);
+	free(targets);
+	free(sorted);
+	log_error("pool.endpoints", "pool=%s endpoints=%zu err=\"no memory, or "
+	    "over %d endpoints\"", p->name, n, PREFIX_SLOTS_MAX);
+	return -ENOMEM;
+}
+
+void pool_clear(struct pool *p)
+{
+	for (size_t i = 0; i < p->n_targets; i++)
+		target_free(p->targets[i]);
+	free(p->targets);
+	p->targets = NULL;
+	p->n_targets = 0;
+	membership_unref(p->members);
+	p->members = NULL;
+}
+
+/* ---- views ---- */
+
+static struct pool_view *box(const struct endpoint_view *view)
+{
+	return (struct pool_view *)(void *)view;
+}
+
+const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
+{
+	size_t n = p->n_targets;
+	struct pool_view *v = calloc(1, sizeof(*v) + n * sizeof(v->stats[0]));
+
+	if (v == NULL)
+		return NULL;
+	v->refs = 1;
+	v->pool = p;
+	p->refs++;
+	v->members = p->members;
+	if (v->members != NULL)
+		v->members->refs++;
+	for (size_t i = 0; i < n; i++)
+		v->stats[i] = target_stats(p->targets[i], now_ms);
+	v->view = (struct endpoint_view){
+		.number = ++p->n_views,
+		.pool = p->name,
+		.is_known = p->is_known,
+		.n_endpoints = n,
+		.endpoints = n > 0 ? p->members->endpoints : NULL,
+		.stats = v->stats,
+		.n_slots = p->n_slots,
+		.live = p->live,
+		.prefix = p->prefix,
+		.block_bytes = p->prefix_options.block_tokens *
+		    PROMPT_TOKEN_BYTES,
+		.max_blocks = p->prefix_options.max_match_tokens /
+		    p->prefix_options.block_tokens,
+		.profile = &profile_default,
+	};
+	p->is_dirty = false;
+	return &v->view;
+}
+
+void pool_view_ref(const struct endpoint_view *view)
+{
+	box(view)->refs++;
+}
+
+void pool_view_unref(const struct endpoint_view *view)
+{
+	struct pool_view *v = box(view);
+
+	if (view == NULL || --v->refs > 0)
+		return;
+	membership_unref(v->members);
+	pool_unref(v->pool);
+	free(v);
+}

@@ -1,0 +1,84 @@
+/*
+ * pool.h - one pool as the scraper's thread keeps it, and the views it gives out
+ *
+ * discovery -> pool_update() -> targets, one per endpoint -> pool_view() -> fleet.
+ * A home is an endpoint's identity with its slot: it is shared by the target that
+ * scrapes it and by every membership (hence every view) that names it, and goes, with
+ * its slot and its prefix memory, when the last of them does. All counting is plain,
+ * because only the scraper's thread builds and retires.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "endpoints.h"
+#include "options.h"
+
+struct discover;
+struct endpoint_spec;
+struct engine;
+struct http_client;
+struct ev_loop;
+struct membership;
+struct rng;
+struct target;
+
+struct home {
+	struct pool *pool;	/* holds a reference */
+	unsigned refs;
+	uint16_t slot;
+	uint16_t port;
+	char *name, *host, *address, *addr_text;	/* address may be NULL */
+	struct label *labels;
+	size_t n_labels;
+};
+
+struct pool {
+	unsigned refs;		/* the scraper, and every home and view */
+	char *name;
+	const struct pool_options *options;	/* NULL once it left the config */
+	struct endpoint_live *live;		/* PREFIX_SLOTS_MAX of them */
+	struct prefix_index *prefix;
+	struct prefix_options prefix_options;	/* what the index was made with */
+
+	uint16_t *free_slots;	/* a stack */
+	size_t n_free, n_slots;	/* n_slots: high-water mark */
+
+	struct membership *members;	/* as of the last update */
+	struct target **targets;	/* in the order of members->endpoints */
+	size_t n_targets;
+	bool is_known, is_dirty;
+	uint64_t n_views;
+};
+
+/* NULL without memory. Has no endpoints yet, and options must be set. */
+struct pool *pool_new(const struct pool_options *options);
+void pool_unref(struct pool *p);
+
+/* What a pool's targets need from their thread. */
+struct pool_context {
+	struct http_client *http;
+	struct rng *rng;
+	const struct engine *(*engine)(void *data, const char *name);
+	void *data;
+};
+
+/*
+ * The set is this now. Endpoints that stay (same name, host, address, port, labels)
+ * keep their slot, numbers and prefix memory; `renew` makes their fetches anew, for
+ * changed scrape options. 0, or -ENOMEM with nothing changed.
+ */
+int pool_update(struct pool *p, const struct pool_context *context,
+    const struct endpoint_spec *specs, size_t n, bool renew);
+
+/* Ends all fetches and forgets all endpoints; views live on. */
+void pool_clear(struct pool *p);
+
+/* A view of now, with one reference; NULL without memory. Clears is_dirty. */
+const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms);
+void pool_view_ref(const struct endpoint_view *view);
+void pool_view_unref(const struct endpoint_view *view);
+
+void home_unref(struct home *h);

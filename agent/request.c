@@ -1,0 +1,127 @@
+/*
+ * request.c - which API a path means, what the headers say, then the body
+ */
+#include "request.h"
+
+#include "arena.h"
+#include "hdrs.h"
+#include "prompt.h"
+#include "request_body.h"
+
+/*
+ * Longest suffix first where one contains another. Source: llm-d-router,
+ * requesthandling/parsers (openai, anthropic, vllmhttp, sglanghttp).
+ */
+static const struct {
+	const char *suffix;
+	enum request_kind kind;
+} paths[] = {
+	{ "/chat/completions/render", REQUEST_CHAT },
+	{ "/chat/completions", REQUEST_CHAT },
+	{ "/completions/render", REQUEST_COMPLETIONS },
+	{ "/completions", REQUEST_COMPLETIONS },
+	{ "/responses", REQUEST_RESPONSES },
+	{ "/embeddings", REQUEST_EMBEDDINGS },
+	{ "/messages/count_tokens", REQUEST_MESSAGES },
+	{ "/v1/messages", REQUEST_MESSAGES },
+	{ "/inference/v1/generate", REQUEST_VLLM_GENERATE },
+	{ "/generate", REQUEST_SGLANG_GENERATE },
+};
+
+static const char *const kind_names[] = {
+	[REQUEST_OTHER] = "other",
+	[REQUEST_CHAT] = "chat/completions",
+	[REQUEST_COMPLETIONS] = "completions",
+	[REQUEST_RESPONSES] = "responses",
+	[REQUEST_EMBEDDINGS] = "embeddings",
+	[REQUEST_MESSAGES] = "messages",
+	[REQUEST_VLLM_GENERATE] = "vllm generate",
+	[REQUEST_SGLANG_GENERATE] = "sglang generate",
+};
+
+const char *request_kind_name(enum request_kind kind)
+{
+	return kind_names[kind];
+}
+
+static enum request_kind kind_of(struct span path)
+{
+	const char *query = path.len != 0 ?
+	    memchr(path.ptr, '?', path.len) : NULL;
+
+	if (query != NULL)
+		path.len = (size_t)(query - path.ptr);
+	while (path.len > 1 && path.ptr[path.len - 1] == '/')
+		path.len--;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		if (span_has_suffix(path, span_of(paths[i].suffix)))
+			return paths[i].kind;
+	return REQUEST_OTHER;
+}
+
+static void header_session(struct request *r, struct span value)
+{
+	r->session = value;
+}
+
+static void header_objective(struct request *r, struct span value)
+{
+	r->objective = value;
+}
+
+static void header_fairness(struct request *r, struct span value)
+{
+	r->fairness = value;
+}
+
+static void header_length(struct request *r, struct span value)
+{
+	r->has_length = value.len > 0;
+}
+
+static void header_why(struct request *r, struct span value)
+{
+	r->wants_why = value.len > 0 && !span_is_text(value, "0");
+}
+
+/* Names: llm-d-router pkg/epp/metadata/consts.go; x-epp-why is ours. */
+static const struct {
+	const char *name;
+	void (*read)(struct request *r, struct span value);
+} headers[] = {
+	{ "x-session-id", header_session },
+	{ "x-llm-d-inference-objective", header_objective },
+	{ "x-gateway-inference-objective", header_objective },
+	{ "x-llm-d-inference-fairness-id", header_fairness },
+	{ "x-gateway-inference-fairness-id", header_fairness },
+	{ "content-length", header_length },
+	{ "x-epp-why", header_why },
+};
+
+static void read_headers(struct request *r, struct span block)
+{
+	struct reader reader = reader_over(block.ptr, block.len);
+	struct span name, value;
+
+	while (hdrs_next(&reader, &name, &value))
+		for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++)
+			if (span_is_nocase(name, headers[i].name))
+				headers[i].read(r, value);
+}
+
+void request_parse(struct request *r, const struct ask *ask,
+    uint32_t block_bytes, uint32_t max_blocks, struct arena *arena)
+{
+	struct prompt prompt;
+
+	*r = (struct request){ .ask = ask, .kind = kind_of(ask->path) };
+	read_headers(r, ask->headers);
+	r->has_body = ask->body.len > 0;
+	r->is_cut = ask->body_len > ask->body.len;
+	if (!r->has_body || r->kind == REQUEST_OTHER)
+		return;
+	prompt_init(&prompt, arena);
+	request_read_body(r, &prompt);
+	if (r->status == 0)
+		prompt_hash(&prompt, r, block_bytes, max_blocks);
+}

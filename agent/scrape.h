@@ -1,0 +1,31 @@
+/*
+ * scrape.h - the one thread that writes what workers read
+ *
+ * Its loop discovers endpoints, fetches their metrics, and publishes a new fleet
+ * whenever something changed, at most once per beat. Everything in pool.h and
+ * target.h runs here.
+ */
+#pragma once
+
+#include "endpoints.h"
+
+struct epoch;
+struct options;
+struct scraper;
+
+/* For epoch_new(): the fleet to begin with, and how a fleet is retired. */
+struct fleet *fleet_empty(void);
+void fleet_retire(void *fleet);
+
+/*
+ * Takes `options` over. Nobody else may publish to `fleet`, whose readers must be
+ * gone before the epoch is freed, and that after scraper_stop(). NULL with the reason
+ * logged; options are then still the caller's.
+ */
+struct scraper *scraper_start(struct epoch *fleet, struct options *options);
+
+/* Takes the new options over; the old ones are freed when no longer used. */
+void scraper_reload(struct scraper *s, struct options *options);
+
+/* Joins the thread. Views already published stay valid until their epoch goes. */
+void scraper_stop(struct scraper *s);

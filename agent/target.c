@@ -1,0 +1,284 @@
+/*
+ * target.c - due, fetch, read, settle, back off
+ *
+ * Settling: picks made before the fetch before this one began are taken to be in the
+ * numbers that this one brings. An engine counts a request at its next step, tens of
+ * milliseconds after we sent it there; counting it twice for one interval is cheaper
+ * than not at all. A fetch that fails settles too, so that an endpoint without numbers
+ * is compared by what it was sent lately and not since ever.
+ */
+#include "target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "engine.h"
+#include "fault.h"
+#include "http.h"
+#include "log.h"
+#include "pool.h"
+#include "prefix.h"
+#include "rng.h"
+
+enum {
+	DOWN_AFTER_FAILURES = 3,	/* refused this often in a row: down */
+	BACKOFF_MAX_MS = 1000,
+	JITTER_PERCENT = 10,
+	UNSCRAPED_SETTLE_MS = 1000,	/* scraping off: forget picks at this pace */
+};
+
+struct target {
+	struct home *home;
+	const struct engine *engine;
+	struct http_target *http;	/* NULL: scraping is off, or no address */
+	struct engine_scan *scan;
+	int64_t due_ms;
+	uint32_t marks[2];	/* picked, when the last two fetches began */
+	unsigned n_failures;	/* in a row */
+	unsigned n_refused;	/* in a row: nobody listens there */
+	enum http_result last_result;
+	int last_status;
+	bool ready;
+	bool was_down;		/* it restarted, if it comes back */
+	struct endpoint_stats stats;
+};
+
+static const struct scrape_options *options_of(const struct target *t)
+{
+	return &t->home->pool->options->scrape;
+}
+
+static struct endpoint_live *live_of(const struct target *t)
+{
+	return &t->home->pool->live[t->home->slot];
+}
+
+static void settle(struct target *t)
+{
+	t->stats.settled = t->marks[1];
+}
+
+static void mark(struct target *t)
+{
+	t->marks[1] = t->marks[0];
+	t->marks[0] = atomic_load_explicit(&live_of(t)->picked,
+	    memory_order_relaxed);
+}
+
+/* Tokens the engine says it can keep, as blocks of ours. */
+static void tune_prefix(struct target *t, const struct engine_reading *r)
+{
+	const struct prefix_options *o = &t->home->pool->prefix_options;
+	uint64_t tokens = (uint64_t)r->block_tokens * r->n_blocks;
+
+	if (!o->auto_tune || tokens == 0)
+		return;
+	tokens /= o->block_tokens;
+	prefix_set_capacity(t->home->pool->prefix, t->home->slot,
+	    tokens < UINT16_MAX ? (uint32_t)tokens : UINT16_MAX);
+}
+
+static void take_reading(struct target *t, const struct engine_reading *r)
+{
+	bool is_first = t->stats.seen_ms == 0;
+
+	if (t->was_down) {
+		prefix_purge(t->home->pool->prefix, t->home->slot);
+		t->was_down = false;
+		is_first = true;
+	}
+	if (r->has_queued)
+		t->stats.queued = r->queued;
+	if (r->has_running)
+		t->stats.running = r->running;
+	if (r->has_kv_used)
+		t->stats.kv_used = r->kv_used;
+	t->stats.seen_ms = clock_ms();
+	if (is_first)
+		tune_prefix(t, r);
+}
+
+static void log_change(const struct target *t, enum http_result result,
+    int status)
+{
+	const struct home *h = t->home;
+
+	if (result == HTTP_OK && status / 100 == 2)
+		log_info("scrape.ok", "pool=%s endpoint=%s addr=%s engine=%s",
+		    h->pool->name, h->name, h->addr_text, t->engine->name);
+	else
+		log_warn("scrape.failed", "pool=%s endpoint=%s addr=%s "
+		    "result=\"%s\" status=%d", h->pool->name, h->name,
+		    h->addr_text, http_result_name(result), status);
+}
+
+static bool on_body(void *data, const void *bytes, size_t len)
+{
+	struct target *t = data;
+
+	return engine_scan_feed(t->scan, bytes, len) == PROM_OK;
+}
+
+static void on_done(void *data, enum http_result result, int status)
+{
+	struct target *t = data;
+	struct engine_reading reading;
+
+	if (result == HTTP_OK && status / 100 == 2 &&
+	    engine_scan_end(t->scan, &reading) == PROM_OK) {
+		take_reading(t, &reading);
+		t->n_failures = 0;
+	} else {
+		if (result == HTTP_OK && status / 100 == 2)
+			result = HTTP_ABORTED;	/* not this engine's metrics */
+		t->n_failures++;
+	}
+	t->n_refused = result == HTTP_CONNECT ? t->n_refused + 1 : 0;
+	if (t->n_refused >= DOWN_AFTER_FAILURES)
+		t->was_down = true;
+	settle(t);
+	if (result != t->last_result || status != t->last_status)
+		log_change(t, result, status);
+	t->last_result = result;
+	t->last_status = status;
+	t->home->pool->is_dirty = true;
+}
+
+/* An interval, twice as long with each failure; then jitter. */
+static int64_t next_delay_ms(const struct target *t, struct rng *rng)
+{
+	int64_t delay = t->http != NULL ? options_of(t)->interval_ms :
+	    UNSCRAPED_SETTLE_MS;
+	int64_t most = delay > BACKOFF_MAX_MS ? delay : BACKOFF_MAX_MS;
+	uint32_t spread;
+
+	for (unsigned i = DOWN_AFTER_FAILURES;
+	     i < t->n_failures && delay < most; i++)
+		delay *= 2;
+	delay = delay < most ? delay : most;
+	spread = (uint32_t)(delay * 2 * JITTER_PERCENT / 100) + 1;
+	return delay - spread / 2 + rng_below(rng, spread);
+}
+
+void target_beat(struct target *t, int64_t now_ms, struct rng *rng)
+{
+	if (now_ms < t->due_ms ||
+	    (t->http != NULL && http_target_is_busy(t->http)))
+		return;
+	t->due_ms = now_ms + next_delay_ms(t, rng);
+	mark(t);
+	if (t->http == NULL) {
+		settle(t);
+		t->home->pool->is_dirty = true;
+		return;
+	}
+	engine_scan_begin(t->scan);
+	http_target_get(t->http, now_ms + options_of(t)->timeout_ms);
+}
+
+static int open_http(struct target *t, const struct pool_context *context)
+{
+	const struct scrape_options *o = options_of(t);
+	struct http_target_options h = {
+		.https = o->https,
+		.host = t->home->host,
+		.address = t->home->address,
+		.port = o->port != 0 ? o->port : t->home->port,
+		.path = o->path,
+		.max_bytes = o->max_bytes,
+		.insecure_skip_verify = o->insecure_skip_verify,
+		.ca_file = o->ca_file,
+		.on_body = on_body,
+		.on_done = on_done,
+		.data = t,
+	};
+	struct fault why = { 0 };
+	char text[512];
+
+	t->scan = engine_scan_new(t->engine);
+	if (t->scan == NULL)
+		return -1;
+	t->http = http_target_new(context->http, &h, &why);
+	if (t->http != NULL || !why.is_set)
+		return t->http != NULL ? 0 : -1;
+	log_error("scrape.open", "pool=%s endpoint=%s err=\"%s\"",
+	    t->home->pool->name, t->home->name,
+	    fault_text(&why, text, sizeof(text)));
+	return 0;	/* an endpoint without numbers is still an endpoint */
+}
+
+struct target *target_new(struct home *home,
+    const struct pool_context *context, const struct engine *engine)
+{
+	struct target *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->home = home;
+	t->engine = engine;
+	t->ready = true;
+	t->last_result = HTTP_ABORTED;	/* so that the first one is logged */
+	home->refs++;
+	t->marks[0] = t->marks[1] = t->stats.settled =
+	    atomic_load(&live_of(t)->picked);
+	/* Spread over one interval from the start. */
+	t->due_ms = clock_ms() + rng_below(context->rng,
+	    (uint32_t)options_of(t)->interval_ms + 1);
+	if (options_of(t)->enabled && home->address != NULL &&
+	    open_http(t, context) != 0) {
+		target_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void target_free(struct target *t)
+{
+	if (t == NULL)
+		return;
+	http_target_free(t->http);
+	engine_scan_free(t->scan);
+	home_unref(t->home);
+	free(t);
+}
+
+struct home *target_home(const struct target *t)
+{
+	return t->home;
+}
+
+const struct engine *target_engine(const struct target *t)
+{
+	return t->engine;
+}
+
+void target_set_ready(struct target *t, bool ready)
+{
+	t->ready = ready;
+}
+
+void target_inherit(struct target *t, const struct target *old)
+{
+	t->stats = old->stats;
+	t->was_down = old->was_down;
+	memcpy(t->marks, old->marks, sizeof(t->marks));
+}
+
+static enum endpoint_health health_of(const struct target *t, int64_t now_ms)
+{
+	if (!t->ready || t->n_refused >= DOWN_AFTER_FAILURES)
+		return ENDPOINT_DOWN;
+	if (t->stats.seen_ms == 0 ||
+	    now_ms - t->stats.seen_ms > options_of(t)->stale_ms)
+		return ENDPOINT_STALE;
+	return ENDPOINT_FRESH;
+}
+
+struct endpoint_stats target_stats(const struct target *t, int64_t now_ms)
+{
+	struct endpoint_stats stats = t->stats;
+
+	stats.health = (uint8_t)health_of(t, now_ms);
+	return stats;
+}
