@@ -1,0 +1,50 @@
+/*
+ * sim_engine.h - one simulated engine: queue, batch, prefill, decode, KV cache
+ *
+ * A discrete-event model. Time is an argument; sim_engine_advance() works off
+ * every event up to `now` at the moment it was due, so rates hold however late
+ * the caller wakes. sim_engine_next() tells when to wake. No loop, no I/O, no
+ * randomness. The sequences are the caller's and outlive their stay here. Heap;
+ * one thread.
+ */
+#pragma once
+
+#include "sim_kv.h"
+#include "sim_lora.h"
+#include "sim_seq.h"
+#include "sim_stats.h"
+
+struct sim_engine;
+
+/* Called from sim_engine_advance(); must not call back into the engine. */
+struct sim_engine_events {
+	void (*on_token)(struct sim_seq *s, const char text[SIM_TOKEN_BYTES]);
+	void (*on_done)(struct sim_seq *s);	/* the engine forgot it */
+};
+
+struct sim_engine *sim_engine_new(const struct sim_options *o,
+    const struct sim_engine_events *events);
+void sim_engine_free(struct sim_engine *e);
+
+/* Could this sequence ever run here, were the engine empty? */
+bool sim_engine_can_hold(const struct sim_engine *e, const struct sim_seq *s);
+
+/* 0, or -ENOMEM with nothing changed. Call sim_engine_advance() after. */
+int sim_engine_submit(struct sim_engine *e, struct sim_seq *s, int64_t now_ns);
+
+/* Its client went away. Nothing happens to one that is done or was never in. */
+void sim_engine_cancel(struct sim_engine *e, struct sim_seq *s);
+
+void sim_engine_advance(struct sim_engine *e, int64_t now_ns);
+
+/* When the next event is due; INT64_MAX when idle. */
+int64_t sim_engine_next(const struct sim_engine *e);
+
+/* As if restarted, but for what is running: cache and counters are empty. */
+void sim_engine_reset(struct sim_engine *e);
+
+uint32_t sim_engine_running(const struct sim_engine *e);
+uint32_t sim_engine_waiting(const struct sim_engine *e);
+double sim_engine_kv_usage(const struct sim_engine *e);
+struct sim_stats *sim_engine_stats(struct sim_engine *e);
+const struct sim_lora *sim_engine_lora(const struct sim_engine *e);

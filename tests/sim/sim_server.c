@@ -1,0 +1,246 @@
+/*
+ * sim_server.c - accepts, turns the engine's next event into a timer
+ */
+#include "sim_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "sim_api.h"
+#include "sim_completion.h"
+
+enum { ACCEPTS_A_TURN = 64, BACKLOG = 1024 };
+
+static const struct sim_conn_owner conn_owner = {
+	.on_request = sim_api_on_request,
+	.on_gone = sim_completion_on_gone,
+	.on_drain = sim_api_on_drain,
+};
+
+static const struct sim_engine_events engine_events = {
+	.on_token = sim_completion_on_token,
+	.on_done = sim_completion_on_done,
+};
+
+static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	static struct log_gate gate;
+	struct sim_server *s = io->data;
+	uint32_t held;
+
+	(void)loop;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd = accept4(io->fd, NULL, NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
+			return;
+		if (fd < 0) {
+			if (log_gate_open(&gate, clock_ms(), &held))
+				log_error("sim.accept", "server=%s errno=%d "
+				    "held=%u", s->address->text, errno, held);
+			return;
+		}
+		sim_conn_adopt(fd, &conn_owner, &s->conns, s, s->headers);
+	}
+}
+
+static int start_listening(struct sim_server *s)
+{
+	const struct sim_address *a = s->address;
+	int fd = socket(a->bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0);
+	int on = 1, err;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&a->bytes, a->len) < 0 ||
+	    listen(fd, BACKLOG) < 0) {
+		err = errno;
+		close(fd);
+		return -err;
+	}
+	ev_io_set(&s->accepting, fd, EV_READ);
+	ev_io_start(s->house->loop, &s->accepting);
+	return 0;
+}
+
+static void stop_listening(struct sim_server *s)
+{
+	if (s->accepting.fd < 0)
+		return;
+	ev_io_stop(s->house->loop, &s->accepting);
+	close(s->accepting.fd);
+	ev_io_set(&s->accepting, -1, EV_READ);
+}
+
+static void reopen(struct sim_server *s)
+{
+	int rc;
+
+	ev_timer_stop(s->house->loop, &s->reopen_timer);
+	if (s->accepting.fd >= 0)
+		return;
+	rc = start_listening(s);
+	if (rc < 0)
+		log_error("sim.reopen", "server=%s errno=%d", s->address->text,
+		    -rc);
+}
+
+static void on_reopen(struct ev_loop *loop, struct ev_timer *t, int events)
+{
+	(void)loop;
+	(void)events;
+	reopen(t->data);
+}
+
+void sim_server_wake(struct sim_server *s)
+{
+	struct ev_loop *loop = s->house->loop;
+	int64_t now = clock_ns(), next;
+
+	sim_engine_advance(s->engine, now);
+	next = sim_engine_next(s->engine);
+	ev_timer_stop(loop, &s->engine_timer);
+	if (next == INT64_MAX)
+		return;
+	/* The loop's own clock lags behind by what this turn has taken. */
+	ev_timer_set(&s->engine_timer, (double)(next - now) / 1e9 +
+	    (ev_time() - ev_now(loop)), 0);
+	ev_timer_start(loop, &s->engine_timer);
+}
+
+static void on_engine_timer(struct ev_loop *loop, struct ev_timer *t,
+    int events)
+{
+	(void)loop;
+	(void)events;
+	sim_server_wake(t->data);
+}
+
+static void reset_conns(struct sim_server *s)
+{
+	struct sim_conn *c;
+
+	/* A crash takes all with it, the one that commands it too. */
+	for (c = LIST_FIRST(&s->conns); c != NULL; c = sim_conn_next(c))
+		sim_conn_reset(c);
+}
+
+static void freeze_page(struct sim_server *s)
+{
+	struct span parts[SIM_PAGE_PARTS];
+
+	sim_page_render(&s->page, s->engine, s->house->options,
+	    ev_now(s->house->loop), parts);
+	buf_clear(&s->stale_page);
+	for (int i = 0; i < SIM_PAGE_PARTS; i++)
+		buf_put(&s->stale_page, parts[i].ptr, parts[i].len);
+}
+
+void sim_server_set_fault(struct sim_server *s, const struct sim_fault *fault)
+{
+	sim_faults_set(&s->faults, fault, clock_ns());
+	if (fault->kind == SIM_FAULT_METRICS_STALE)
+		freeze_page(s);
+	if (fault->kind == SIM_FAULT_NONE)
+		reopen(s);
+	if (fault->class != SIM_ON_LISTENER)
+		return;
+	stop_listening(s);
+	if (fault->kind == SIM_FAULT_CRASH)
+		reset_conns(s);
+	else
+		sim_conn_retire_all(&s->conns);
+	ev_timer_stop(s->house->loop, &s->reopen_timer);
+	if (fault->for_ms > 0) {
+		ev_timer_set(&s->reopen_timer, (double)fault->for_ms / 1e3, 0);
+		ev_timer_start(s->house->loop, &s->reopen_timer);
+	}
+}
+
+void sim_server_reset(struct sim_server *s)
+{
+	const struct sim_fault none = { .kind = SIM_FAULT_NONE,
+		.class = SIM_ON_ALL };
+
+	sim_server_set_fault(s, &none);
+	sim_engine_reset(s->engine);
+	sim_engine_stats(s->engine)->start_time = ev_now(s->house->loop);
+}
+
+static int server_init(struct sim_server *s, struct sim_house *h,
+    const struct sim_address *address)
+{
+	s->house = h;
+	s->address = address;
+	snprintf(s->headers, sizeof(s->headers), "x-sim-server: %s\r\n",
+	    address->text);
+	LIST_INIT(&s->conns);
+	sim_page_init(&s->page);
+	buf_init(&s->stale_page, 4 << 20);
+	ev_io_init(&s->accepting, on_accept, -1, EV_READ);
+	ev_timer_init(&s->engine_timer, on_engine_timer, 0, 0);
+	ev_timer_init(&s->reopen_timer, on_reopen, 0, 0);
+	s->accepting.data = s->engine_timer.data = s->reopen_timer.data = s;
+	s->engine = sim_engine_new(h->options, &engine_events);
+	if (s->engine == NULL)
+		return -ENOMEM;
+	sim_engine_stats(s->engine)->start_time = ev_now(h->loop);
+	return start_listening(s);
+}
+
+static void server_fini(struct sim_server *s)
+{
+	if (s->house == NULL)
+		return;		/* init did not get this far */
+	sim_conn_free_all(&s->conns);
+	stop_listening(s);
+	ev_timer_stop(s->house->loop, &s->engine_timer);
+	ev_timer_stop(s->house->loop, &s->reopen_timer);
+	sim_engine_free(s->engine);
+	sim_page_fini(&s->page);
+	buf_fini(&s->stale_page);
+}
+
+int sim_house_init(struct sim_house *h, struct ev_loop *loop,
+    const struct sim_options *o)
+{
+	int rc = 0;
+
+	*h = (struct sim_house){ .loop = loop, .options = o };
+	h->servers = calloc(o->n_listen, sizeof(*h->servers));
+	if (h->servers == NULL)
+		return -ENOMEM;
+	h->n_servers = o->n_listen;
+	sim_conn_setup(loop);
+	for (size_t i = 0; i < o->n_listen && rc == 0; i++) {
+		rc = server_init(&h->servers[i], h, &o->listen[i]);
+		if (rc < 0)
+			log_error("sim.listen", "server=%s error=\"%s\"",
+			    o->listen[i].text, strerror(-rc));
+	}
+	return rc;
+}
+
+void sim_house_fini(struct sim_house *h)
+{
+	for (size_t i = 0; i < h->n_servers; i++)
+		server_fini(&h->servers[i]);
+	free(h->servers);
+	sim_page_shutdown();
+}
+
+struct sim_server *sim_house_find(struct sim_house *h, uint16_t port)
+{
+	for (size_t i = 0; i < h->n_servers; i++)
+		if (h->servers[i].address->port == port)
+			return &h->servers[i];
+	return NULL;
+}

@@ -1,0 +1,51 @@
+/*
+ * sim_server.h - one simulated model server: listener, engine, faults, page
+ *
+ * All servers of the process share one loop and know each other through the
+ * house, so that one can be commanded over another's port. Main thread.
+ */
+#pragma once
+
+#include <ev.h>
+
+#include "sim_conn.h"
+#include "sim_fault.h"
+#include "sim_page.h"
+
+struct sim_server {
+	struct sim_house *house;
+	const struct sim_address *address;
+	char headers[96];		/* "x-sim-server: ..." of every answer */
+	struct sim_engine *engine;
+	struct sim_faults faults;
+	struct sim_page page;
+	struct buf stale_page;		/* while metrics_stale: what it shows */
+	struct sim_conn_list conns;
+	struct ev_io accepting;		/* fd -1 while refusing */
+	struct ev_timer engine_timer, reopen_timer;
+	uint64_t n_requests;		/* for ids */
+};
+
+struct sim_house {
+	struct ev_loop *loop;
+	const struct sim_options *options;
+	struct sim_server *servers;
+	size_t n_servers;
+};
+
+/* Binds all; 0 or -errno, said in the log. Undo with sim_house_fini(). */
+int sim_house_init(struct sim_house *h, struct ev_loop *loop,
+    const struct sim_options *o);
+void sim_house_fini(struct sim_house *h);
+
+/* NULL when this process has no such port. */
+struct sim_server *sim_house_find(struct sim_house *h, uint16_t port);
+
+/* Works off what is due and sleeps until the next. After every submit. */
+void sim_server_wake(struct sim_server *s);
+
+/* Applies a fault, or clears them all, listener included. */
+void sim_server_set_fault(struct sim_server *s, const struct sim_fault *fault);
+
+/* As if restarted: no cache, no counts, no faults. */
+void sim_server_reset(struct sim_server *s);
