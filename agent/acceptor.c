@@ -82,7 +82,8 @@ static void remove_stale(const union address *a, socklen_t len)
 
 	if (stat(a->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Not blocking: a stopped process with a full backlog would hold us. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	if (connect(fd, &a->any, len) != 0 && errno == ECONNREFUSED)
@@ -148,14 +149,14 @@ static void give(struct acceptor *a, int fd)
 	close(fd);	/* every mailbox is full; HAProxy fails over at once */
 }
 
-static void take_rest(struct acceptor *a)
+static void take_rest(struct acceptor *a, int err)
 {
 	uint32_t held;
 
 	if (log_gate_open(&a->gate, clock_ms(), &held))
 		log_error("acceptor.accept", "err=\"%s\" want=\"a higher limit of "
 		    "open files (LimitNOFILE)\" held_back=%u",
-		    strerror(errno), held);
+		    strerror(err), held);
 	for (size_t i = 0; i < a->n_listeners; i++)
 		ev_io_stop(a->loop, &a->listeners[i].io);
 	ev_timer_set(&a->rest, rest_s, 0.);
@@ -180,15 +181,16 @@ static void on_connection(EV_P_ ev_io *io, int revents)
 	for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
 		int fd = accept4(io->fd, NULL, NULL,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int err = errno;	/* logging may change it */
 
 		if (fd >= 0) {
 			give(l->acceptor, fd);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM)
-			take_rest(l->acceptor);
-		if (errno != ECONNABORTED && errno != EINTR)
+		if (err == EMFILE || err == ENFILE || err == ENOBUFS ||
+		    err == ENOMEM)
+			take_rest(l->acceptor, err);
+		if (err != ECONNABORTED && err != EINTR)
 			return;
 	}
 }

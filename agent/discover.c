@@ -2,9 +2,9 @@
  * discover.c - from a source's set to what the scraper is told
  *
  * A set is copied into an arena of its own when it differs from the one before.
- * Names are resolved behind it: the first call tells them without an address, and
- * another follows when answers came in, however many, a moment later. An address
- * once found stays with its name until a better one is known.
+ * Names are resolved behind it: the first call tells them without an address,
+ * and another follows when answers came in, however many, a moment later. An
+ * address once found stays with its name until a better one is known.
  */
 #include "discover.h"
 
@@ -192,9 +192,12 @@ static void point_specs(struct set *s)
 
 static const char *copy_text(struct arena *arena, const char *text, bool *ok)
 {
-	char *copy = text != NULL ? arena_copy(arena, text, strlen(text)) : NULL;
+	char *copy;
 
-	*ok = *ok && (copy != NULL || text == NULL);
+	if (text == NULL)
+		return NULL;
+	copy = arena_copy(arena, text, strlen(text));
+	*ok = *ok && copy != NULL;
 	return copy;
 }
 

@@ -1,8 +1,10 @@
 /*
- * discover_file.c - endpoints in a file of their own, read again when it changes
+ * discover_file.c - endpoints in a file of their own, read again when it
+ * changes
  *
- * A file that is gone or wrong changes nothing but the log: whoever writes it may
- * be half done. Reading is synchronous: some milliseconds for a thousand endpoints.
+ * A file that is gone or wrong changes nothing but the log: whoever writes it
+ * may be half done. Reading is synchronous: some milliseconds for a thousand
+ * endpoints.
  */
 #include <stdlib.h>
 
@@ -28,8 +30,8 @@ static void read_into(struct file_source *f, struct arena *arena,
 	const struct endpoint_spec *specs;
 	size_t n;
 
-	if (options_load_endpoints(f->pool->file, f->pool, arena, &endpoints, &n,
-		why) != 0)
+	if (options_load_endpoints(f->pool->file, f->pool, arena, &endpoints,
+		&n, why) != 0)
 		return;
 	specs = discover_specs(f->pool, endpoints, n, arena);
 	if (specs != NULL)

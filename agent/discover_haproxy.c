@@ -1,10 +1,10 @@
 /*
  * discover_haproxy.c - ask HAProxy which servers a backend has, now and again
  *
- * One short connection to the stats socket a look: connect, send the command, read
- * to the end (management.txt section 9.3: without "prompt", HAProxy closes after
- * the answer), all without blocking and within TIMEOUT_S. A look that fails leaves
- * the set as it is.
+ * One short connection to the stats socket a look: connect, send the command,
+ * read to the end (management.txt section 9.3: without "prompt", HAProxy closes
+ * after the answer), all without blocking and within TIMEOUT_S. A look that
+ * fails leaves the set as it is.
  */
 #include <errno.h>
 #include <ev.h>
@@ -63,8 +63,8 @@ static void give_up(struct haproxy *h, const char *doing, const char *why)
 	char text[300];
 
 	hang_up(h);
-	snprintf(text, sizeof(text), "%s: %s: %s", h->pool->haproxy_socket, doing,
-	    why);
+	snprintf(text, sizeof(text), "%s: %s: %s", h->pool->haproxy_socket,
+	    doing, why);
 	discover_trouble_set(&h->trouble, h->pool, "haproxy", text);
 }
 
@@ -108,7 +108,7 @@ static void on_readable(struct haproxy *h)
 		give_up(h, "reading", strerror(errno));
 }
 
-/* A command is far shorter than any socket's buffer, so it goes in one piece. */
+/* A command is far shorter than any socket's buffer: it goes in one piece. */
 static void on_connected(struct haproxy *h)
 {
 	size_t len = strlen(h->command);
@@ -210,8 +210,8 @@ static int set_address(struct haproxy *h, const char *text)
 	return 0;
 }
 
-static void *haproxy_start(struct ev_loop *loop, const struct pool_options *pool,
-    discover_set_f *set, void *data)
+static void *haproxy_start(struct ev_loop *loop,
+    const struct pool_options *pool, discover_set_f *set, void *data)
 {
 	struct haproxy *h = calloc(1, sizeof(*h));
 

@@ -2,9 +2,9 @@
  * discover_servers.c - HAProxy's "show servers state", read by its column names
  *
  * Format version 1 of management.txt section 9.3: the version, a line of column
- * names behind '#', a line a server, and an empty line at the end of every answer.
- * Versions of HAProxy add columns at the end, so none is looked for by its place.
- * An answer without its end was cut short, and is no answer.
+ * names behind '#', a line a server, and an empty line at the end of every
+ * answer. Versions of HAProxy add columns at the end, so none is looked for by
+ * its place. An answer without its end was cut short, and is no answer.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,8 +19,8 @@
 enum {
 	SRV_ST_STARTING = 1,
 	SRV_ST_RUNNING = 2,
-	/* FMAINT, IMAINT, FDRAIN, IDRAIN, RMAINT. Not CMAINT (0x04): it stays on
-	   a server that was "disabled" once, even after "state ready"; nor
+	/* FMAINT, IMAINT, FDRAIN, IDRAIN, RMAINT. Not CMAINT (0x04): it stays
+	   on a server that was "disabled" once, even after "state ready"; nor
 	   HMAINT (0x40), which only tells where the FQDN came from. */
 	SRV_ADMF_AWAY = 0x01 | 0x02 | 0x08 | 0x10 | 0x20,
 };
@@ -70,8 +70,10 @@ static int no_memory(struct table *t)
 /* Cuts what stands before `end` off `rest`; false when `end` does not come. */
 static bool take_until(struct span *rest, char end, struct span *out)
 {
-	const char *at = rest->len > 0 ? memchr(rest->ptr, end, rest->len) : NULL;
+	const char *at = NULL;
 
+	if (rest->len > 0)
+		at = memchr(rest->ptr, end, rest->len);
 	if (at == NULL)
 		return false;
 	*out = (struct span){ rest->ptr, (size_t)(at - rest->ptr) };
@@ -136,7 +138,7 @@ static bool parse_number(struct span s, uint32_t max, uint32_t *out)
 	return value <= max;
 }
 
-/* HAProxy cannot reach such a server by IP either, or does not know yet where. */
+/* What HAProxy itself cannot reach by IP, or not yet, is no endpoint. */
 static bool is_reachable(const char *address, uint32_t port)
 {
 	struct in6_addr six;
@@ -215,7 +217,7 @@ static int by_name(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-/* HAProxy only warns of two servers of one name; we could not tell them apart. */
+/* HAProxy may only warn of a name used twice; we could not tell them apart. */
 static int refuse_twins(struct table *t)
 {
 	const char **names = arena_alloc(t->arena, t->n * sizeof(*names));
@@ -227,7 +229,8 @@ static int refuse_twins(struct table *t)
 	qsort(names, t->n, sizeof(*names), by_name);
 	for (size_t i = 1; i < t->n; i++)
 		if (strcmp(names[i - 1], names[i]) == 0)
-			return bad(t, 0, "two servers named", span_of(names[i]));
+			return bad(t, 0, "two servers named",
+			    span_of(names[i]));
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /*
  * discover_source.h - what a source of endpoints is: one table of functions
  *
- * For discover*.c only. A source hands up every set it believes in, whether or not
- * it differs from the last; discover.c compares, resolves names and calls back.
- * Everything runs on the loop's thread.
+ * For discover*.c only. A source hands up every set it believes in, whether or
+ * not it differs from the last; discover.c compares, resolves names and calls
+ * back. Everything runs on the loop's thread.
  */
 #pragma once
 
@@ -14,8 +14,8 @@ struct arena;
 struct fault;
 
 /*
- * `address` NULL: to be resolved, unless `host` is numeric. Everything is borrowed
- * for the call. Source and its stop() must not be called from within.
+ * `address` NULL: to be resolved, unless `host` is numeric. Everything is
+ * borrowed for the call. Source and its stop() must not be called from within.
  */
 typedef void discover_set_f(void *data, const struct endpoint_spec *specs,
     size_t n);

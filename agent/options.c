@@ -24,8 +24,8 @@ enum {
 };
 
 /*
- * What engine_make() makes of the rows is thrown away here: this is only to tell
- * a bad selector while its line is known.
+ * What engine_make() makes of the rows is thrown away here: this is only to
+ * tell a bad selector while its line is known.
  */
 static int check_own_engine(const struct conf_input *in,
     const struct conf *map, void *out)
@@ -173,7 +173,7 @@ int check_endpoint_engines(const struct conf_input *in, const struct conf *map,
 	return 0;
 }
 
-/* Pools may name engines that stand further down, so they are asked at the end. */
+/* Pools may name engines that stand further down, hence at the end. */
 static int check_options(const struct conf_input *in, const struct conf *map,
     void *out)
 {

@@ -2,8 +2,8 @@
  * options.h - agent.yaml and argv, decoded and checked
  *
  * Everything lives in one arena and is never written after options_load(): any
- * thread may read it while the holder keeps it. Defaults are in the row tables of
- * options.c, which also print `epp-agent -h` and the README's table.
+ * thread may read it while the holder keeps it. Defaults are in the row tables
+ * of options.c, which also print `epp-agent -h` and the README's table.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct label {
 /* One address the agent accepts SPOP connections on. */
 struct listen_options {
 	const char *text;	/* as written, for messages */
-	const char *host;	/* numeric IPv4 or IPv6; NULL for a unix socket */
+	const char *host;	/* numeric IPv4 or IPv6; NULL: unix socket */
 	uint16_t port;
 	const char *path;	/* unix socket; NULL otherwise */
 	unsigned mode;		/* unix socket: permission bits, default 0660 */
@@ -54,7 +54,7 @@ struct scrape_options {
 	uint16_t port;		/* 0: the endpoint's own */
 	int64_t interval_ms;	/* default 50 */
 	int64_t timeout_ms;	/* whole fetch, default 1000 */
-	int64_t stale_ms;	/* older than this is called stale, default 2000 */
+	int64_t stale_ms;	/* older than this is stale, default 2000 */
 	size_t max_bytes;	/* of one page, default 4 MiB */
 	bool insecure_skip_verify;	/* https: default false */
 	const char *ca_file;	/* https: NULL = the system's */
@@ -63,22 +63,23 @@ struct scrape_options {
 /* The prefix index; names follow llm-d's approx-prefix-cache-producer. */
 struct prefix_options {
 	uint32_t block_tokens;		/* blockSizeTokens, default 64 */
-	uint32_t max_match_tokens;	/* maxPrefixTokensToMatch, default 131072 */
+	uint32_t max_match_tokens;	/* maxPrefixTokensToMatch; 131072 */
 	uint32_t capacity_tokens;	/* per endpoint, default 131072 */
-	bool auto_tune;			/* take the engine's own capacity when it
-					   tells one; default true */
-	size_t max_bytes;		/* of the pool's index, default 16 MiB */
+	bool auto_tune;			/* take the engine's own capacity when
+					   it tells one; default true */
+	size_t max_bytes;		/* of the pool's index; 16 MiB */
 };
 
 struct pool_options {
-	const char *name;	/* what HAProxy sends as `pool`: the backend's name */
+	const char *name;	/* what HAProxy sends as `pool`: its backend */
 	const char *engine;	/* default "vllm" */
 	enum pool_source source;
 	const struct endpoint_options *endpoints;	/* SOURCE_STATIC */
 	size_t n_endpoints;
 	const char *file;				/* SOURCE_FILE */
-	const char *haproxy_socket, *haproxy_backend;	/* SOURCE_HAPROXY; socket:
-					   a path, or numeric host:port */
+	const char *haproxy_socket;	/* SOURCE_HAPROXY: a path, or numeric
+					   host:port */
+	const char *haproxy_backend;			/* default: `name` */
 	int64_t haproxy_interval_ms;			/* default 1000 */
 	struct scrape_options scrape;
 	struct prefix_options prefix;
@@ -90,7 +91,7 @@ struct pool_options {
 struct engine_options {
 	const char *name;
 	const char *queued_spec, *running_spec, *kv_spec;	/* NULL: none */
-	const char *cache_info_spec;	/* info metric carrying the two labels: */
+	const char *cache_info_spec;	/* info metric with the two labels: */
 	const char *block_size_label, *n_blocks_label;
 };
 
@@ -115,8 +116,8 @@ void options_free(struct options *o);
 
 /*
  * An endpoints file (SOURCE_FILE): `endpoints:` with the same rows as a pool's
- * static list; none at all is a list too. Strings live in `arena`. 0, or -EINVAL
- * or -ENOMEM with `why` filled.
+ * static list; none at all is a list too. Strings live in `arena`. 0, or
+ * -EINVAL or -ENOMEM with `why` filled.
  */
 int options_load_endpoints(const char *file, const struct pool_options *pool,
     struct arena *arena, const struct endpoint_options **out, size_t *n_out,

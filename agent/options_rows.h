@@ -1,8 +1,9 @@
 /*
  * options_rows.h - the tables that options.c is put together from
  *
- * For options*.c only. Each decoder takes what conf.h promises; checks that need
- * more than one section look at the tree again, since it still knows the lines.
+ * For options*.c only. Each decoder takes what conf.h promises; checks that
+ * need more than one section look at the tree again, since it still knows the
+ * lines.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ conf_decode_f decode_identifier;
 /* A path, or a numeric host:port: where HAProxy's stats socket is. */
 conf_decode_f decode_stats_socket;
 
-/* The name of an engine that there is, for what stands under `engine:` in `map`. */
+/* -EINVAL when `engine:` of `map` names none that there is. */
 int check_engine(const struct conf_input *in, const struct conf *map,
     const struct engine_options *engines, size_t n_engines);
 

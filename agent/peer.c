@@ -13,15 +13,11 @@
 #include <unistd.h>
 
 #include "answer.h"
-#include "arena.h"
 #include "buf.h"
 #include "clock.h"
-#include "endpoints.h"
 #include "epoch.h"
 #include "log.h"
-#include "must.h"
-#include "pick.h"
-#include "request.h"
+#include "notify.h"
 #include "spop.h"
 #include "worker_state.h"
 
@@ -48,7 +44,7 @@ struct peer {
 	struct buf unsent;
 };
 
-static struct log_gate bad_frame_gate, unknown_pool_gate;
+static struct log_gate bad_frame_gate;
 
 /* ---- bytes ---- */
 
@@ -121,8 +117,11 @@ static void on_writable(EV_P_ ev_io *io, int revents)
 	if (p->unsent.len > 0)
 		return;
 	trim(&p->unsent);
-	p->deadline_ms = p->state == PEER_GOODBYE ?
-	    clock_ms() + PEER_CLOSE_TIMEOUT_MS : 0;
+	p->deadline_ms = 0;
+	if (p->state == PEER_GOODBYE)
+		p->deadline_ms = clock_ms() + PEER_CLOSE_TIMEOUT_MS;
+	else if (p->partial.len > 0)
+		p->deadline_ms = clock_ms() + PEER_FRAME_TIMEOUT_MS;
 	ev_io_stop(EV_A_ io);
 	ev_io_start(EV_A_ &p->readable);
 }
@@ -180,117 +179,6 @@ static bool step_hello(struct peer *p, struct spop_frame *f,
 	return true;
 }
 
-/* The arguments of the pick message: a row each. */
-static const struct {
-	const char *name;
-	size_t offset;
-} ask_args[] = {
-	{ "id", offsetof(struct ask, id) },
-	{ "pool", offsetof(struct ask, pool) },
-	{ "method", offsetof(struct ask, method) },
-	{ "path", offsetof(struct ask, path) },
-	{ "hdrs", offsetof(struct ask, headers) },
-	{ "body", offsetof(struct ask, body) },
-};
-
-static void take_arg(struct ask *ask, struct span name,
-    const struct spop_data *value)
-{
-	if (span_is_text(name, "body_len")) {
-		if (value->type >= SPOP_INT32 && value->type <= SPOP_UINT64)
-			ask->body_len = value->number;
-		return;
-	}
-	if (value->type != SPOP_STRING && value->type != SPOP_BINARY)
-		return;		/* NULL: a sample that had nothing */
-	for (size_t i = 0; i < sizeof(ask_args) / sizeof(*ask_args); i++)
-		if (span_is_text(name, ask_args[i].name))
-			*(struct span *)(void *)((char *)ask +
-			    ask_args[i].offset) = value->bytes;
-}
-
-static bool read_ask(struct ask *ask, struct reader *payload, unsigned n_args)
-{
-	struct span name;
-	struct spop_data value;
-
-	*ask = (struct ask){ 0 };
-	while (n_args-- > 0) {
-		if (!spop_read_arg(payload, &name, &value))
-			return false;
-		take_arg(ask, name, &value);
-	}
-	return true;
-}
-
-static void say_unknown_pool(struct span pool)
-{
-	uint32_t held;
-
-	if (log_gate_open(&unknown_pool_gate, clock_ms(), &held))
-		log_warn("peer.unknown_pool", "pool=\"%.*s\" want=\"a name under "
-		    "pools: of the configuration\" held_back=%u",
-		    (int)(pool.len < 128 ? pool.len : 128),
-		    pool.len > 0 ? pool.ptr : "", held);
-}
-
-static void count_pick(struct counters *c, const struct pick *pick)
-{
-	if (pick->status != 0)
-		counter_add(c->refused, 1);
-	else if (pick->n > 0)
-		counter_add(c->picks, 1);
-	else
-		counter_add(c->no_pick, 1);
-}
-
-/* The one thing this program is for. */
-static void answer_ask(struct worker *w, const struct ask *ask,
-    struct writer *out)
-{
-	const struct endpoint_view *view =
-	    fleet_find(epoch_get(w->fleet), ask->pool);
-	struct request request;
-	struct pick pick = { 0 };
-
-	if (view != NULL) {
-		arena_reset(w->arena);
-		request_parse(&request, ask, view->block_bytes,
-		    view->max_blocks, w->arena);
-		pick_endpoint(&pick, view, &request, &w->rng, w->arena);
-	} else {
-		counter_add(w->counters.unknown_pool, 1);
-		say_unknown_pool(ask->pool);
-		pick.message = "the picker has no pool of that name";
-	}
-	count_pick(&w->counters, &pick);
-	answer_write(out, &pick);
-}
-
-/* Answers each message; what cannot be read is skipped, and still gets its ACK. */
-static void answer_messages(struct worker *w, struct reader *payload,
-    struct writer *out)
-{
-	struct span name;
-	unsigned n_args, n_answers = 0;
-	struct ask ask;
-
-	while (spop_next_message(payload, &name, &n_args) &&
-	    read_ask(&ask, payload, n_args)) {
-		if (!span_is_text(name, "pick")) {
-			counter_add(w->counters.unknown_messages, 1);
-		} else if (n_answers == 0 ||
-		    (size_t)(out->end - out->at) > ANSWER_MAX_BYTES) {
-			answer_ask(w, &ask, out);
-			n_answers++;
-		}
-	}
-	if (payload->bad)
-		counter_add(w->counters.bad_messages, 1);
-	if (n_answers == 0)	/* an ACK has one action at least: answer.h */
-		spop_unset_var(out, SPOP_TXN, span_of("ep"));
-}
-
 /* An ACK over the agreed size would cost HAProxy's connection: say less. */
 static void fit_ack(struct peer *p, const struct spop_frame *f,
     struct writer *out, size_t begun)
@@ -307,6 +195,9 @@ static void fit_ack(struct peer *p, const struct spop_frame *f,
 static bool step_notify(struct peer *p, struct spop_frame *f,
     struct writer *out)
 {
+	struct worker *w = p->worker;
+	const struct notify notify = { .fleet = epoch_get(w->fleet),
+		.arena = w->arena, .rng = &w->rng, .counters = &w->counters };
 	size_t begun;
 
 	if ((f->flags & SPOP_FLAG_FIN) == 0) {
@@ -314,10 +205,10 @@ static bool step_notify(struct peer *p, struct spop_frame *f,
 		return false;
 	}
 	begun = spop_begin(out, SPOP_ACK, f->stream_id, f->frame_id);
-	answer_messages(p->worker, &f->payload, out);
+	notify_answer(&notify, &f->payload, out);
 	spop_end(out, begun);
 	fit_ack(p, f, out, begun);
-	counter_add(p->worker->counters.notifies, 1);
+	counter_add(w->counters.notifies, 1);
 	return true;
 }
 
@@ -432,11 +323,15 @@ static ssize_t gather(struct peer *p, struct span *in)
 	return got;
 }
 
+/* The time for a frame runs from its first byte on, however it trickles in. */
 static bool keep_partial(struct peer *p, struct span rest)
 {
+	bool is_new = rest.ptr != (char *)p->worker->in &&
+	    p->state == PEER_OPEN && p->unsent.len == 0;
+
 	if (rest.len > 0) {
 		buf_put(&p->partial, rest.ptr, rest.len);
-		if (p->deadline_ms == 0)
+		if (is_new || p->deadline_ms == 0)
 			p->deadline_ms = clock_ms() + PEER_FRAME_TIMEOUT_MS;
 	} else {
 		trim(&p->partial);

@@ -37,7 +37,7 @@ static bool picking_init(struct picking *p, const struct endpoint_view *view,
 		.rows = arena_alloc(arena, n * sizeof(*p->rows)),
 		.unsettled = arena_alloc(arena, n * sizeof(*p->unsettled)),
 		.matched = arena_alloc(arena, n * sizeof(*p->matched)),
-		.depth = arena_alloc(arena, view->n_slots * sizeof(*p->depth)),
+		.depth = arena_alloc(arena, PREFIX_SLOTS_MAX * sizeof(*p->depth)),
 		.scores = arena_alloc(arena, n * sizeof(*p->scores)),
 		.score = arena_alloc(arena, n * sizeof(*p->score)),
 	};
@@ -69,6 +69,10 @@ static void find_candidates(struct picking *p)
 		p->choice.n = rows_not(view, UINT8_MAX, p->rows);
 }
 
+/*
+ * The index is younger than the view: it may know slots that the view does not, and
+ * writes their depth too. Nobody reads those, so they need room but no zeroes.
+ */
 static void match_prompt(struct picking *p)
 {
 	const struct endpoint_view *view = p->choice.view;

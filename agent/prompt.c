@@ -5,10 +5,9 @@
 
 #include "arena.h"
 #include "hash.h"
-#include "must.h"
 #include "prefix.h"
 
-enum { PIECE_SPANS = 30, BLOCK_BYTES_MAX = 4096 };
+enum { PIECE_SPANS = 30 };
 
 /* A span with a null pointer is a split. */
 struct prompt_piece {
@@ -102,7 +101,7 @@ struct hasher {
 	struct request *r;
 	size_t block_bytes, max_blocks;
 	size_t n_kept;
-	char kept[BLOCK_BYTES_MAX];
+	char *kept;
 };
 
 static bool is_full(const struct hasher *h)
@@ -181,14 +180,16 @@ void prompt_hash(struct prompt *p, struct request *r, uint32_t block_bytes,
 	struct hasher h = { .r = r, .block_bytes = block_bytes };
 	uint64_t most = p->bytes / block_bytes + p->n_chains;
 
-	must(block_bytes > 0 && block_bytes <= BLOCK_BYTES_MAX);
+	if (max_blocks > PROMPT_BLOCKS_MAX)
+		max_blocks = PROMPT_BLOCKS_MAX;
 	r->prompt_bytes = p->bytes;
 	if (p->failed || p->bytes == 0)
 		return;
 	h.max_blocks = most < max_blocks ? (size_t)most : max_blocks;
 	r->blocks = arena_alloc(p->arena, h.max_blocks * sizeof(*r->blocks));
 	r->chains = arena_alloc(p->arena, p->n_chains * sizeof(*r->chains));
-	if (r->blocks == NULL || r->chains == NULL)
+	h.kept = arena_alloc(p->arena, block_bytes);
+	if (r->blocks == NULL || r->chains == NULL || h.kept == NULL)
 		return;
 	start_chain(&h);
 	for (int s = 0; s < PROMPT_SECTIONS; s++)

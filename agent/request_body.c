@@ -48,13 +48,18 @@ static void skip(struct body *b, enum json_event first)
 	(void)json_skip(&b->json, first, NULL);
 }
 
-/* Text goes in as it is, other short things too, long ones by their hash. */
+/*
+ * Short things go in as they are, long ones by their hash. One that was cut could be
+ * either, and its front says nothing of the whole: it is left out.
+ */
 static void add_raw(struct body *b, enum json_event first,
     enum prompt_section section)
 {
 	struct span raw = { 0 };
+	enum json_event last = json_skip(&b->json, first, &raw);
 
-	(void)json_skip(&b->json, first, &raw);
+	if (last <= JSON_DONE || b->json.is_cut)
+		return;
 	if (raw.len > PART_RAW_MAX)
 		prompt_add_digest(b->prompt, section, raw);
 	else
@@ -256,6 +261,7 @@ static void field_model(struct body *b, enum json_event first)
 
 static void field_salt(struct body *b, enum json_event first)
 {
+	b->r->cache_salt = (struct span){ 0 };
 	if (first == JSON_STRING && !b->json.is_cut)
 		b->r->cache_salt = b->json.value;
 	skip(b, first);
@@ -372,8 +378,8 @@ void request_read_body(struct request *r, struct prompt *prompt)
 	if (end == JSON_CUT && (r->is_cut || !r->has_length)) {
 		r->is_cut = true;
 		/* What we saw may be refused by the engine; not by us. */
-		if (b.r->status == 400)
-			b.r->status = 0;
+		r->status = 0;
+		r->message = NULL;
 	} else if (end != JSON_DONE) {
 		refuse_json(&b);
 	} else {

@@ -1,9 +1,9 @@
 /*
  * resolver.c - one thread that waits for DNS so that no loop does
  *
- * Names go over as a batch that replaces the one before; answers come back through
- * a list and ev_async. Both are taken under one lock that is never held during a
- * lookup or a callback.
+ * Names go over as a batch that replaces the one before; answers come back
+ * through a list and ev_async. Both are taken under one lock that is never held
+ * during a lookup or a callback.
  */
 #include "resolver.h"
 
@@ -57,7 +57,8 @@ static bool is_less(const struct addrinfo *a, const struct addrinfo *b)
 	if (a->ai_family == AF_INET)
 		return memcmp(&a4->sin_addr, &b4->sin_addr,
 			   sizeof(a4->sin_addr)) < 0;
-	return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) < 0;
+	return memcmp(&a6->sin6_addr, &b6->sin6_addr,
+		   sizeof(a6->sin6_addr)) < 0;
 }
 
 bool resolver_pick(const struct addrinfo *list, char address[INET6_ADDRSTRLEN])
@@ -65,10 +66,12 @@ bool resolver_pick(const struct addrinfo *list, char address[INET6_ADDRSTRLEN])
 	const struct addrinfo *best = NULL;
 	const void *bytes;
 
-	for (; list != NULL; list = list->ai_next)
-		if ((list->ai_family == AF_INET || list->ai_family == AF_INET6) &&
-		    (best == NULL || is_less(list, best)))
+	for (; list != NULL; list = list->ai_next) {
+		if (list->ai_family != AF_INET && list->ai_family != AF_INET6)
+			continue;
+		if (best == NULL || is_less(list, best))
 			best = list;
+	}
 	if (best == NULL)
 		return false;
 	if (best->ai_family == AF_INET)

@@ -2,9 +2,9 @@
  * resolver.h - DNS names to addresses, on a thread that may wait
  *
  * getaddrinfo() blocks for as long as the system's resolver likes (5 seconds a
- * server by default, see resolv.conf(5)), so one thread asks, one name after the
- * other, and answers come back on the loop. All functions are for the loop's
- * thread.
+ * server by default, see resolv.conf(5)), so one thread asks, one name after
+ * the other, and answers come back on the loop. All functions are for the
+ * loop's thread.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct addrinfo;
 struct ev_loop;
 struct resolver;
 
-/* Numeric, without brackets, into `address`; 0, or one of getaddrinfo()'s EAI_. */
+/* Numeric, without brackets, into `address`; 0, or getaddrinfo()'s EAI_. */
 typedef int resolver_lookup_f(const char *host, char address[INET6_ADDRSTRLEN]);
 
 /* `address` is NULL when that failed. Borrowed; must not stop the resolver. */
@@ -27,8 +27,8 @@ typedef void resolver_answer_f(void *data, const char *host,
 resolver_lookup_f resolver_getaddrinfo;
 
 /*
- * The least address, IPv4 before IPv6, so that a server that shuffles its answers
- * does not move an endpoint about. False when there is none.
+ * The least address, IPv4 before IPv6, so that a server that shuffles its
+ * answers does not move an endpoint about. False when there is none.
  */
 bool resolver_pick(const struct addrinfo *list,
     char address[INET6_ADDRSTRLEN]);
@@ -38,9 +38,9 @@ struct resolver *resolver_start(struct ev_loop *loop, resolver_lookup_f *lookup,
     resolver_answer_f *answer, void *data);
 
 /*
- * No answers after this returned. Waits for a lookup under way, which may take as
- * long as the system's resolver lets it: stop only when going down, or on a loop
- * that can wait.
+ * No answers after this returned. Waits for a lookup under way, which may take
+ * as long as the system's resolver lets it: stop only when going down, or on a
+ * loop that can wait.
  */
 void resolver_stop(struct resolver *r);
 

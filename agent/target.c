@@ -263,6 +263,10 @@ void target_inherit(struct target *t, const struct target *old)
 	t->stats = old->stats;
 	t->was_down = old->was_down;
 	memcpy(t->marks, old->marks, sizeof(t->marks));
+	if (t->http == NULL || old->http == NULL)
+		return;		/* nobody will ask it again: not down for ever */
+	t->n_failures = old->n_failures;
+	t->n_refused = old->n_refused;
 }
 
 static enum endpoint_health health_of(const struct target *t, int64_t now_ms)

@@ -95,9 +95,13 @@ void *arena_alloc(struct arena *a, size_t bytes)
 	bytes = (bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 	if (bytes > b->cap - b->used) {
 		size_t cap = bytes > b->cap ? bytes : b->cap;
+		size_t left = a->max_bytes > a->held ?
+		    a->max_bytes - a->held : 0;
 
-		if (a->held > a->max_bytes || cap > a->max_bytes - a->held)
+		if (bytes > left)
 			return NULL;
+		if (cap > left)
+			cap = left;
 		b = block_new(cap);
 		if (b == NULL)
 			return NULL;

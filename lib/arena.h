@@ -27,5 +27,5 @@ void *arena_zalloc(struct arena *a, size_t bytes);
 /* A NUL-terminated copy. */
 char *arena_copy(struct arena *a, const char *bytes, size_t len);
 
-/* Bytes held, block overhead included. */
+/* Bytes held, used or not; block headers (32 bytes each) are not counted. */
 size_t arena_bytes(const struct arena *a);

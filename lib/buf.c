@@ -39,7 +39,7 @@ static bool buf_reserve(struct buf *b, size_t more)
 		cap *= 2;
 	if (cap > b->max_bytes)
 		cap = b->max_bytes;
-	data = realloc(b->data, cap);
+	data = realloc(b->data, cap + 1);	/* one for buf_printf()'s NUL */
 	if (data == NULL)
 		goto fail;
 	b->data = data;
@@ -72,8 +72,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
 	must(n >= 0);
-	/* vsnprintf wants room for its NUL, which is not counted in len. */
-	if (!buf_reserve(b, (size_t)n + 1))
+	if (n == 0 || !buf_reserve(b, (size_t)n))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);

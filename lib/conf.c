@@ -1,8 +1,9 @@
 /*
  * conf.c - walking a table over a map, and saying what does not fit
  *
- * Rows that were not given are decoded too, from their preset's text, so a default
- * passes through the same code and the same bounds as what an operator writes.
+ * Rows that were not given are decoded too, from their preset's text, so a
+ * default passes through the same code and the same bounds as what an operator
+ * writes.
  */
 #include "conf.h"
 
@@ -231,8 +232,8 @@ int conf_list(const struct conf_input *in, const struct conf_row *row,
 	if (!is_one && value->type != CONF_LIST)
 		return conf_refuse(in, row, value, "a list");
 	if (n < row->min || (row->max != 0 && n > row->max))
-		return conf_refuse(in, row, value,
-		    n < row->min ? "a list of %ju or more" : "a list of at most %ju",
+		return conf_refuse(in, row, value, n < row->min ?
+		    "a list of %ju or more" : "a list of at most %ju",
 		    (uintmax_t)(n < row->min ? row->min : row->max));
 	array = arena_zalloc(in->arena, n * table->size);
 	if (array == NULL)

@@ -2,10 +2,11 @@
  * conf.h - a map of a configuration file into a struct, by a table of rows
  *
  * A row names a key, how its value is decoded and where to, what it is when not
- * given, and what it means; the same rows print the help text. Decoding is strict:
- * an unknown key, a missing one, a wrong type or a number out of bounds is a fault
- * with its line, what stands there, and what would be right (for a misspelt key, the
- * nearest known one). Strings live in the arena. No state: any thread.
+ * given, and what it means; the same rows print the help text. Decoding is
+ * strict: an unknown key, a missing one, a wrong type or a number out of bounds
+ * is a fault with its line, what stands there, and what would be right (for a
+ * misspelt key, the nearest known one). Strings live in the arena. No state:
+ * any thread.
  *
  *	static const struct conf_row rows[] = {
  *		{ .key = "port", .decode = conf_u16, .min = 1,
@@ -37,8 +38,8 @@ struct conf_input {
 };
 
 /*
- * Writes what `value` means to `out`, which is `row->offset` into the struct that
- * the table fills. 0; -EINVAL or -ENOMEM with `why` filled.
+ * Writes what `value` means to `out`, which is `row->offset` into the struct
+ * that the table fills. 0; -EINVAL or -ENOMEM with `why` filled.
  */
 typedef int conf_decode_f(const struct conf_input *in,
     const struct conf_row *row, const struct conf *value, void *out);
@@ -52,12 +53,13 @@ struct conf_row {
 	conf_decode_f *decode;
 	size_t offset;
 	size_t offset_n;	/* conf_list: of the size_t that counts */
-	const char *preset;	/* when not given, as one would write it; "{}" for
-				   a section's own presets; NULL: left alone */
-	uint64_t min, max;	/* of the number, or of how many in a list; a max
-				   of 0 is as much as the type holds */
+	const char *preset;	/* when not given, as one would write it; "{}"
+				   for a section's own presets; NULL: left
+				   alone */
+	uint64_t min, max;	/* of the number, or of how many in a list; a
+				   max of 0 is as much as the type holds */
 	const struct conf_table *table;	/* conf_section, conf_list */
-	const char *const *names;	/* conf_enum: [value], NULL-terminated */
+	const char *const *names;	/* conf_enum: [value], then NULL */
 	bool required;
 	const char *help;
 };

@@ -1,9 +1,10 @@
 /*
- * conf_tree.h - what a configuration file says, before anyone asks what it means
+ * conf_tree.h - what a configuration file says, before anyone asks what it
+ * means
  *
  * A tree of scalars, lists and maps in file order, made by yaml.c and read by
- * conf.c and by whoever walks a manifest. It lives in the arena it was made in and
- * is not written after that: any thread.
+ * conf.c and by whoever walks a manifest. It lives in the arena it was made in
+ * and is not written after that: any thread.
  */
 #pragma once
 
@@ -15,10 +16,10 @@ enum conf_type { CONF_NULL, CONF_SCALAR, CONF_LIST, CONF_MAP };
 
 struct conf {
 	enum conf_type type;
-	bool quoted;		/* SCALAR: quoted or a block, so a string for sure */
-	unsigned line;		/* counted from 1; in a map, where the key stands */
+	bool quoted;		/* SCALAR: quoted or a block: surely a string */
+	unsigned line;		/* from 1; in a map, where the key stands */
 	const char *key;	/* child of a map; NULL elsewhere */
-	const char *text;	/* SCALAR: as meant, no NUL within; NULL elsewhere */
+	const char *text;	/* SCALAR: no NUL within; NULL elsewhere */
 	size_t n_children;
 	struct conf *children;	/* LIST, MAP: the first one */
 	struct conf *next;	/* the next child of the same parent */

@@ -1,8 +1,8 @@
 /*
  * conf_value.c - the decoders of single values: numbers, sizes, times, names
  *
- * Numbers are plain decimals. A leading zero is refused, since YAML 1.1 calls it
- * octal and people call it decimal; so are signs, underscores and exponents.
+ * Numbers are plain decimals. A leading zero is refused, since YAML 1.1 calls
+ * it octal and people call it decimal; so are signs, underscores and exponents.
  */
 #include "conf.h"
 
@@ -13,7 +13,7 @@
 
 #include "arena.h"
 
-/* Reads digits at `*text` and moves behind them; false when none, or too big. */
+/* Reads digits at `*text` and moves behind; false when none, or too big. */
 static bool take_number(const char **text, uint64_t *out)
 {
 	const char *at = *text;
@@ -48,8 +48,9 @@ static int number(const struct conf_input *in, const struct conf_row *row,
 	if (value->type != CONF_SCALAR || value->quoted ||
 	    !take_number(&text, out) || *text != '\0' || *out < row->min ||
 	    *out > most)
-		return conf_refuse(in, row, value, "a whole number from %ju to %ju",
-		    (uintmax_t)row->min, (uintmax_t)most);
+		return conf_refuse(in, row, value,
+		    "a whole number from %ju to %ju", (uintmax_t)row->min,
+		    (uintmax_t)most);
 	return 0;
 }
 
@@ -149,9 +150,9 @@ static bool parse_size(const char *text, uint64_t *out)
 {
 	static const struct unit units[] = {
 		{ "", 1 },
-		{ "k", 1ull << 10 }, { "ki", 1ull << 10 }, { "kib", 1ull << 10 },
-		{ "m", 1ull << 20 }, { "mi", 1ull << 20 }, { "mib", 1ull << 20 },
-		{ "g", 1ull << 30 }, { "gi", 1ull << 30 }, { "gib", 1ull << 30 },
+		{ "k", 1 << 10 }, { "ki", 1 << 10 }, { "kib", 1 << 10 },
+		{ "m", 1 << 20 }, { "mi", 1 << 20 }, { "mib", 1 << 20 },
+		{ "g", 1 << 30 }, { "gi", 1 << 30 }, { "gib", 1 << 30 },
 	};
 	uint64_t n, times;
 
@@ -198,7 +199,8 @@ static bool parse_duration(const char *text, uint64_t *out)
 			return false;
 		while (isalpha((unsigned char)text[len]))
 			len++;
-		times = times_of(units, sizeof(units) / sizeof(*units), text, len);
+		times = times_of(units, sizeof(units) / sizeof(*units), text,
+		    len);
 		if (times == 0 || __builtin_mul_overflow(n, times, &n) ||
 		    __builtin_add_overflow(sum, n, &sum))
 			return false;

@@ -2,15 +2,16 @@
  * curl_table.h - libcurl's functions, found when they are first needed
  *
  * Linking libcurl would cost every agent 10 MB of libraries, so it is loaded by
- * name, as systemd does with its optional libraries. The only file that includes
- * libcurl's header. Any thread may load; after that the table is only read.
+ * name, as systemd does with its optional libraries. The only file that
+ * includes libcurl's header. Any thread may load; after that the table is only
+ * read.
  */
 #pragma once
 
 #include <curl/curl.h>
 #include <stdbool.h>
 
-/* libcurl checks types by macros around these names; a table needs the names. */
+/* libcurl checks types by macros of these names; a table needs the names. */
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 #undef curl_multi_setopt

@@ -11,8 +11,10 @@ void fault_setf(struct fault *f, const char *file, unsigned line,
 {
 	va_list ap;
 
-	if (f->is_set)
+	if (f->is_set) {
+		f->is_closed = true;	/* the fault_want() to come is not ours */
 		return;
+	}
 	f->is_set = true;
 	f->line = line;
 	snprintf(f->file, sizeof(f->file), "%s", file != NULL ? file : "");
@@ -36,7 +38,7 @@ void fault_want(struct fault *f, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (f->want[0] != '\0')
+	if (f->is_closed || f->want[0] != '\0')
 		return;
 	va_start(ap, fmt);
 	vsnprintf(f->want, sizeof(f->want), fmt, ap);

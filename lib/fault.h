@@ -17,6 +17,7 @@ struct fault {
 	char found[256];	/* what stands there */
 	char want[256];		/* what would be right; may be empty */
 	bool is_set;
+	bool is_closed;		/* another came since: no more words about this */
 };
 
 /* `file` may be NULL. Text that does not fit is cut. */

@@ -8,8 +8,9 @@
  * through libcurl's multi interface, loaded when the first https target is made.
  * Format: RFC 9112 (status line, headers, Content-Length, chunked, until close).
  *
- * Everything runs on the loop's thread. Callbacks may start the next fetch, but
- * may not free the target.
+ * Everything runs on the loop's thread. on_done is never called from inside
+ * http_target_get(); it may start the next fetch, or free the target. on_body may
+ * do neither.
  */
 #pragma once
 
@@ -23,7 +24,7 @@ struct http_client;
 struct http_target;
 
 enum http_result {
-	HTTP_OK = 0,		/* the whole body was delivered; see status */
+	HTTP_OK = 0,		/* the whole response came; see status */
 	HTTP_TIMEOUT,		/* the deadline passed */
 	HTTP_CONNECT,		/* refused, unreachable, TLS failed */
 	HTTP_CLOSED,		/* the other side closed before the end */
@@ -57,13 +58,20 @@ struct http_client *http_client_new(struct ev_loop *loop);
 /* All its targets must be gone. */
 void http_client_free(struct http_client *c);
 
-/* Copies the strings. NULL: no memory, or https without libcurl (`why` filled). */
+/*
+ * Copies the strings. NULL with `why` filled: options that make no request, https
+ * without libcurl, or no memory.
+ */
 struct http_target *http_target_new(struct http_client *c,
     const struct http_target_options *options, struct fault *why);
 
 /* Closes the connection; a fetch under way ends without on_done. */
 void http_target_free(struct http_target *t);
 
-/* One fetch at a time per target: must not be called while one is under way. */
+/*
+ * One fetch at a time per target: must not be called while one is under way.
+ * `deadline_ms` is a time of clock_ms(), for the whole fetch. Bodies other than 2xx
+ * are read to keep the connection, and thrown away.
+ */
 void http_target_get(struct http_target *t, int64_t deadline_ms);
 bool http_target_is_busy(const struct http_target *t);

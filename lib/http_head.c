@@ -3,8 +3,8 @@
  *
  * The end of the head is searched first and the lines are read only when it is
  * there, so a head that drips in costs a search per drip. Of the headers only
- * those that tell where the body ends are understood; of the others we check that
- * they are headers at all.
+ * those that tell where the body ends are understood; of the others we check
+ * that they are headers at all.
  */
 #include "http_head.h"
 
@@ -28,17 +28,23 @@ static bool is_digit(char c)
 
 static bool is_token_byte(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    is_digit(c) ||
 	    (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
 }
 
 static struct span trim(struct span s)
 {
-	while (s.len != 0 && (*s.ptr == ' ' || *s.ptr == '\t')) {
+	while (s.len != 0 && is_blank(*s.ptr)) {
 		s.ptr++;
 		s.len--;
 	}
-	while (s.len != 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+	while (s.len != 0 && is_blank(s.ptr[s.len - 1]))
 		s.len--;
 	return s;
 }
@@ -301,7 +307,7 @@ static bool step_size(struct http_chunked *c, char byte)
 		return line_ended(c);
 	if (byte == '\r')
 		c->state = CHUNK_SIZE_LF;
-	else if (byte == ';' || byte == ' ' || byte == '\t')
+	else if (byte == ';' || is_blank(byte))
 		c->state = CHUNK_EXTENSION;
 	else
 		return false;

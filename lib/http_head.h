@@ -1,9 +1,9 @@
 /*
  * http_head.h - the bytes of an HTTP/1.1 response, without a socket
  *
- * Format: RFC 9112. Strict where leniency would let two readers see two different
- * messages: a length that is not certain is HTTP_HEAD_BAD. Pure functions over
- * borrowed bytes; nothing allocates. Any thread.
+ * Format: RFC 9112. Strict where leniency would let two readers see two
+ * different messages: a length that is not certain is HTTP_HEAD_BAD. Pure
+ * functions over borrowed bytes; nothing allocates. Any thread.
  */
 #pragma once
 
@@ -59,8 +59,8 @@ struct http_chunked {
 };
 
 /*
- * Takes what it can off the front of `bytes`. Call until MORE, END or BAD; after
- * END, `bytes` is what follows the body. `data` borrows from `bytes`.
+ * Takes what it can off the front of `bytes`. Call until MORE, END or BAD;
+ * after END, `bytes` is what follows the body. `data` borrows from `bytes`.
  */
 enum http_chunked_result http_chunked_next(struct http_chunked *c,
     struct span *bytes, struct span *data);

@@ -20,7 +20,9 @@ enum { READS_PER_TURN = 16 };	/* then other sockets have their turn */
 
 static void watch(struct http_target *t, int events)
 {
-	if (ev_is_active(&t->io) && (t->io.events & (EV_READ | EV_WRITE)) == events)
+	int now = t->io.events & (EV_READ | EV_WRITE);
+
+	if (ev_is_active(&t->io) && now == events)
 		return;
 	ev_io_stop(t->client->loop, &t->io);
 	ev_io_set(&t->io, t->fd, events);
@@ -37,8 +39,8 @@ void http_io_close(struct http_target *t)
 }
 
 /*
- * The sweep tells it: on_done must not run inside http_target_get(), and a caller
- * that tries again at once must not keep the loop to itself.
+ * The sweep tells it: on_done must not run inside http_target_get(), and a
+ * caller that tries again at once must not keep the loop to itself.
  */
 static void fail_later(struct http_target *t, enum http_result result)
 {
@@ -131,7 +133,8 @@ static void on_connected(struct http_target *t)
 	socklen_t len = sizeof(int);
 	int err = 0;
 
-	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 || err != 0)
+	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 ||
+	    err != 0)
 		http_target_finish(t, HTTP_CONNECT);
 	else
 		send_request(t);
@@ -175,7 +178,7 @@ static int take_chunked(struct http_target *t, struct span bytes)
 	}
 }
 
-/* Bytes behind the body answer nothing we asked: that connection is not kept. */
+/* Bytes behind the body answer nothing we asked: the connection is not kept. */
 static int take_body(struct http_target *t, struct span bytes)
 {
 	uint64_t left = t->head.body_bytes - t->body_bytes;
@@ -208,7 +211,8 @@ static enum http_head_result take_head(struct http_target *t,
 	if (before == 0) {
 		result = http_head_parse(&t->head, bytes->ptr, bytes->len);
 	} else {
-		buf_put(&t->cut_head, bytes->ptr, n < bytes->len ? n : bytes->len);
+		buf_put(&t->cut_head, bytes->ptr,
+		    n < bytes->len ? n : bytes->len);
 		result = http_head_parse(&t->head, t->cut_head.data,
 		    t->cut_head.len);
 	}

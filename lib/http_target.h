@@ -39,7 +39,7 @@ struct http_client {
 	struct ev_loop *loop;
 	struct http_targets busy;
 	size_t n_busy, n_targets;
-	ev_timer sweep;			/* at armed_ms; inactive when none is due */
+	ev_timer sweep;			/* at armed_ms, or inactive */
 	int64_t armed_ms;
 	struct https_client *https;	/* made with the first https target */
 	char bytes[HTTP_READ_BYTES];	/* what recv() just brought */
@@ -58,7 +58,7 @@ struct http_target {
 	int fd;
 	enum http_state state;
 	enum http_result failed;	/* of HTTP_STATE_FAILED */
-	bool is_reused;			/* the connection carried a fetch before */
+	bool is_reused;			/* `fd` carried a fetch before */
 	bool has_answered;		/* a byte came for this fetch */
 
 	struct buf cut_head;		/* a head that recv() cut */

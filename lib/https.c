@@ -1,10 +1,10 @@
 /*
  * https.c - libcurl's multi interface on a libev loop
  *
- * The only file that knows how libcurl works. Each target is one easy handle, made
- * once and added to the multi for the time of a fetch; the multi keeps the
- * connections. libcurl connects to the numeric address and verifies the host name,
- * as if DNS had said so. Environment variables (proxies) do not count.
+ * The only file that knows how libcurl works. Each target is one easy handle,
+ * made once and added to the multi for the time of a fetch; the multi keeps the
+ * connections. libcurl connects to the numeric address and verifies the host
+ * name, as if DNS had said so. Environment variables (proxies) do not count.
  */
 #include "https.h"
 
@@ -173,7 +173,7 @@ static int set_watch(CURL *easy, curl_socket_t fd, int what, void *data,
 	ev_io_stop(c->loop, &w->io);
 	if (what == CURL_POLL_REMOVE) {
 		curl_table.multi_assign(c->multi, fd, NULL);
-		free(w);	/* libev looks at it no more, even in on_ready() */
+		free(w);	/* even in on_ready() nobody looks again */
 		return 0;
 	}
 	ev_io_set(&w->io, fd, ((what & CURL_POLL_IN) ? EV_READ : 0) |
@@ -310,7 +310,7 @@ static void set_rest(struct https_target *t)
 	curl_table.easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 }
 
-/* Else libcurl keeps four connections for each fetch under way, not each target. */
+/* Else libcurl keeps four connections a fetch under way, not one a target. */
 static void set_n_targets(struct https_client *c, long n)
 {
 	c->n_targets = n;
@@ -359,7 +359,7 @@ void https_target_free(struct https_target *t)
 	free(t);
 }
 
-/* libcurl only notes the handle here and asks for its timer: no callback yet. */
+/* libcurl only notes the handle and asks for its timer: no callback yet. */
 void https_target_get(struct https_target *t, int64_t deadline_ms)
 {
 	int64_t wait_ms = deadline_ms - clock_ms();
@@ -369,7 +369,8 @@ void https_target_get(struct https_target *t, int64_t deadline_ms)
 	t->body_bytes = t->head_bytes = 0;
 	curl_table.easy_setopt(t->easy, CURLOPT_TIMEOUT_MS,
 	    (long)(wait_ms > 0 ? wait_ms : 1));
-	if (curl_table.multi_add_handle(t->client->multi, t->easy) != CURLM_OK) {
+	if (curl_table.multi_add_handle(t->client->multi, t->easy) !=
+	    CURLM_OK) {
 		ev_timer_set(&t->refused, 1e-3, 0.);
 		ev_timer_start(t->client->loop, &t->refused);
 	}

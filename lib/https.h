@@ -1,8 +1,9 @@
 /*
  * https.h - http.h's https half, through libcurl; only http.c includes this
  *
- * libcurl is loaded when the first client is made, so that an agent without https
- * targets neither needs it nor pays its memory. The meanings are those of http.h.
+ * libcurl is loaded when the first client is made, so that an agent without
+ * https targets neither needs it nor pays its memory. The meanings are those of
+ * http.h.
  */
 #pragma once
 

@@ -73,5 +73,8 @@ static inline size_t json_offset(const struct json *j)
  */
 size_t json_unescape(struct span raw, char *out, size_t len);
 
-/* The number as a whole one >= 0, saturated; false for fractions and negatives. */
+/*
+ * The number as a whole one >= 0, saturated; false for whatever is not spelled in
+ * digits alone: fractions, exponents, negatives.
+ */
 bool json_uint(struct span digits, uint64_t *out);

@@ -2,7 +2,8 @@
  * log.h - one line an event, on stderr: level, event name, then key=value facts
  *
  * A supervisor (systemd, the container runtime) stamps and keeps the lines.
- * Each call is one write(), so lines of several threads never mix. Any thread.
+ * Each call is one write(), so lines of several threads never mix; a control
+ * character becomes '?', so that an event stays one line. Any thread.
  * Never called per request.
  */
 #pragma once

@@ -291,19 +291,22 @@ static uint32_t limit_of(const struct prefix_index *p, const struct holder *h)
  * The postings ran out though this endpoint is within its share: others still hold
  * more than theirs, from when there were fewer of them. They give a few back.
  */
-static void steal(struct prefix_index *p)
+static bool steal(struct prefix_index *p, uint32_t n_wanted)
 {
+	uint32_t batch = n_wanted > STEAL_BATCH ? n_wanted : STEAL_BATCH;
+
 	for (uint32_t seen = 0; seen < p->n_slots; seen++) {
 		struct holder *h = &p->holders[p->steal_at];
 		uint32_t limit = limit_of(p, h);
 
 		p->steal_at = (p->steal_at + 1) % p->n_slots;
 		if (h->count > limit) {
-			evict_to(p, h, h->count - limit > STEAL_BATCH ?
-			    h->count - STEAL_BATCH : limit);
-			return;
+			evict_to(p, h, h->count - limit > batch ?
+			    h->count - batch : limit);
+			return true;
 		}
 	}
+	return false;
 }
 
 static uint32_t posting_take(struct prefix_index *p)
@@ -370,6 +373,20 @@ static uint32_t deepest_held(const struct prefix_index *p, uint16_t slot,
 	return low;
 }
 
+/*
+ * Is the posting that many blocks from its root? Nearly always: only hashes that
+ * agree in 48 bits, which a client may well craft, mistake one depth for another.
+ */
+static bool is_at_depth(const struct prefix_index *p, uint32_t leaf,
+    uint32_t depth)
+{
+	uint32_t n = 0;
+
+	for (uint32_t id = leaf; id != 0 && n <= depth; n++)
+		id = p->postings[id].parent;
+	return n == depth;
+}
+
 /* Leaf first, root last: children are never more recent than their parents. */
 static void touch_chain(struct prefix_index *p, struct holder *h, uint32_t leaf)
 {
@@ -384,9 +401,9 @@ static void make_room(struct prefix_index *p, struct holder *h, uint32_t n_new)
 	uint32_t limit = limit_of(p, h);
 
 	evict_to(p, h, limit > n_new ? limit - n_new : 0);
-	for (unsigned tries = 0; p->n_postings - p->n_used < n_new && tries < 8;
-	     tries++)
-		steal(p);
+	while (p->n_postings - p->n_used < n_new &&
+	    steal(p, n_new - (p->n_postings - p->n_used)))
+		;
 }
 
 static void insert_locked(struct prefix_index *p, uint16_t slot,
@@ -398,6 +415,8 @@ static void insert_locked(struct prefix_index *p, uint16_t slot,
 	if (n > limit)
 		n = limit;
 	held = deepest_held(p, slot, chain, n, hint, &leaf);
+	if (!is_at_depth(p, leaf, held))
+		return;
 	touch_chain(p, h, leaf);	/* so that making room spares it */
 	make_room(p, h, n - held);
 	for (uint32_t i = held; i < n; i++) {

@@ -173,8 +173,10 @@ static void keep_part(struct prom *p, const char *at, size_t len)
 		return;
 	}
 	if (p->carry.len != 0 && p->carry.len < need) {
-		size_t n = need - p->carry.len < len ? need - p->carry.len : len;
+		size_t n = need - p->carry.len;
 
+		if (n > len)
+			n = len;
 		carry_put(p, at, n);
 		at += n;
 		len -= n;
@@ -226,7 +228,8 @@ enum prom_result prom_feed(struct prom *p, const void *bytes, size_t len)
 			break;
 		}
 		if (may_be_wanted(p, at, (size_t)(end - at)))
-			take_line(p, (struct span){ at, (size_t)(newline - at) });
+			take_line(p,
+			    (struct span){ at, (size_t)(newline - at) });
 		at = newline + 1;
 	}
 	return p->result;

@@ -57,10 +57,10 @@ static bool bare_pair_next(struct span *rest, struct prom_pair *pair)
 	const char *equals = memchr(s.ptr, '=', s.len);
 	size_t key = equals != NULL ? (size_t)(equals - s.ptr) : 0, i = key + 1;
 
-	if (key == 0)
+	if (equals == NULL)
 		return false;
 	pair->key = prom_trim((struct span){ s.ptr, key });
-	if (name_len(pair->key) != pair->key.len ||
+	if (pair->key.len == 0 || name_len(pair->key) != pair->key.len ||
 	    memchr(pair->key.ptr, ':', pair->key.len) != NULL)
 		return false;	/* a colon is for metric names only */
 	while (i < s.len && memchr(",}\"'=~", s.ptr[i], 6) == NULL)

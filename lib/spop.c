@@ -3,6 +3,8 @@
  */
 #include "spop.h"
 
+#include "must.h"
+
 enum {
 	FLAG_BOOL_TRUE = 0x10,	/* high nibble of a BOOL's type byte */
 	ACTION_SET_VAR = 1,
@@ -127,24 +129,33 @@ bool spop_read_arg(struct reader *payload, struct span *name,
 /* "2.0", or one of a list: SPOE.txt 3.2.4 says "a list separated by commas". */
 static bool has_our_version(struct span list)
 {
-	struct reader r = reader_over(list.ptr, list.len);
+	const char *at = list.ptr, *end = at + list.len;
 
-	while (reader_left(&r) > 0) {
-		char word[8];
-		size_t n = 0;
-		uint8_t c;
+	while (at < end) {
+		const char *comma = memchr(at, ',', (size_t)(end - at));
+		const char *stop = comma != NULL ? comma : end;
+		const char *next = comma != NULL ? comma + 1 : end;
 
-		while (reader_left(&r) > 0 && (c = reader_u8(&r)) != ',')
-			if (c != ' ') {
-				if (n < sizeof(word))
-					word[n] = (char)c;
-				n++;
-			}
-		if (n <= sizeof(word) &&
-		    span_is_text((struct span){ word, n }, SPOP_VERSION))
+		while (at < stop && *at == ' ')
+			at++;
+		while (stop > at && stop[-1] == ' ')
+			stop--;
+		if (span_is_text((struct span){ at, (size_t)(stop - at) },
+			SPOP_VERSION))
 			return true;
+		at = next;
 	}
 	return false;
+}
+
+static bool is_number(const struct spop_data *value)
+{
+	return value->type >= SPOP_INT32 && value->type <= SPOP_UINT64;
+}
+
+static uint32_t saturated(uint64_t number)
+{
+	return number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
 }
 
 static void hello_key(struct spop_hello *h, struct span key,
@@ -155,10 +166,8 @@ static void hello_key(struct spop_hello *h, struct span key,
 		h->has_versions = value->type == SPOP_STRING;
 		h->versions = value->bytes;
 	} else if (span_is_text(key, "max-frame-size")) {
-		h->has_frame_size = value->type >= SPOP_INT32 &&
-		    value->type <= SPOP_UINT64;
-		h->max_frame_size = value->number > UINT32_MAX ? UINT32_MAX :
-		    (uint32_t)value->number;
+		h->has_frame_size = is_number(value);
+		h->max_frame_size = saturated(value->number);
 	} else if (span_is_text(key, "capabilities")) {
 		h->has_capabilities = value->type == SPOP_STRING;
 		h->capabilities = value->bytes;
@@ -202,8 +211,8 @@ bool spop_read_disconnect(struct reader *payload, uint32_t *status,
 	*status = SPOP_STATUS_UNKNOWN;
 	*message = (struct span){ 0 };
 	while (reader_left(payload) > 0 && spop_read_arg(payload, &key, &value)) {
-		if (span_is_text(key, "status-code"))
-			*status = (uint32_t)value.number;
+		if (span_is_text(key, "status-code") && is_number(&value))
+			*status = saturated(value.number);
 		else if (span_is_text(key, "message"))
 			*message = value.bytes;
 	}
@@ -269,6 +278,7 @@ void spop_write_arg(struct writer *w, struct span name,
 
 void spop_write_message(struct writer *w, struct span name, unsigned n_args)
 {
+	must(n_args <= UINT8_MAX);
 	writer_string(w, name);
 	writer_u8(w, (uint8_t)n_args);
 }

@@ -4,8 +4,8 @@
  * Watching the file itself would follow the inode, not the name. So the path is
  * walked as the kernel would, and each directory passed is watched for the one
  * name that was looked up in it. After a change the old inotify instance is
- * dropped and the walk done again: there is no state to bring up to date. The new
- * watches are in place before on_change runs, so nothing is lost between.
+ * dropped and the walk done again: there is no state to bring up to date. The
+ * new watches are in place before on_change runs, so nothing is lost between.
  *
  * ev_stat is no help here: libev calls lstat(), which stays on the first link.
  */
@@ -63,7 +63,8 @@ static void add_name(struct watch *w, const char *dir, const char *name)
 	if (w->n_names == NAMES_MAX)
 		return;
 	n->wd = inotify_add_watch(w->fd, dir, IN_CREATE | IN_MOVED_TO |
-	    IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB | IN_ONLYDIR);
+	    IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB |
+	    IN_ONLYDIR);
 	if (n->wd < 0)
 		return;
 	n->text = strdup(name);
@@ -220,7 +221,7 @@ static void on_events(EV_P_ ev_io *io, int revents)
 		hit = hit || is_ours(w, e);
 		at += (ssize_t)(sizeof(*e) + e->len);
 	}
-	/* Not restarted by more events: someone writing on and on cannot hide. */
+	/* Not restarted by more events: who writes on and on cannot hide. */
 	if (hit && !ev_is_active(&w->settle)) {
 		ev_timer_set(&w->settle, SETTLE_S, 0.);
 		ev_timer_start(EV_A_ &w->settle);

@@ -1,23 +1,21 @@
 /*
  * yaml.c - libyaml's events into a tree, with our limits around them
  *
- * libyaml's own document loader would resolve aliases and knows no limits, so the
- * tree is built from events over an explicit stack: depth, nodes and bytes are
- * counted before anything is allocated for them.
+ * libyaml's own document loader would resolve aliases and knows no limits, so
+ * the tree is built from events over an explicit stack: depth, nodes and bytes
+ * are counted before anything is allocated for them.
  */
 #include "yaml.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml.h>
 
 #include "arena.h"
 #include "fault.h"
 #include "must.h"
+#include "slurp.h"
 
 const struct yaml_limits yaml_limits_default = {
 	.max_bytes = 1 << 20,
@@ -58,7 +56,8 @@ static bool refuse(struct builder *b, yaml_mark_t mark, const char *found,
 
 static bool no_memory(struct builder *b)
 {
-	fault_set(b->why, b->file, 0, "no memory for what this file says", NULL);
+	fault_set(b->why, b->file, 0, "no memory for what this file says",
+	    NULL);
 	return false;
 }
 
@@ -114,7 +113,8 @@ static bool is_key_expected(const struct builder *b)
 /* YAML 1.2 core schema, section 10.3.2: how "nothing" is spelled. */
 static bool is_null_text(const char *text)
 {
-	static const char *const spellings[] = { "", "~", "null", "Null", "NULL" };
+	static const char *const spellings[] = { "", "~", "null", "Null",
+		"NULL" };
 
 	for (size_t i = 0; i < sizeof(spellings) / sizeof(*spellings); i++)
 		if (strcmp(text, spellings[i]) == 0)
@@ -260,8 +260,9 @@ static bool is_tab_at(struct span text, yaml_mark_t mark)
 
 	for (size_t i = 0; i < mark.line && at < end; i++) {
 		at = memchr(at, '\n', (size_t)(end - at));
-		if (at++ == NULL)
+		if (at == NULL)
 			return false;
+		at++;
 	}
 	return at < end && mark.column < (size_t)(end - at) &&
 	    at[mark.column] == '\t';
@@ -280,9 +281,9 @@ static bool syntax_fault(struct builder *b)
 		    "text in UTF-8");
 		return false;
 	}
-	fault_setf(b->why, b->file, line_of(p->problem_mark), "not YAML: %s%s%s",
-	    p->context != NULL ? p->context : "", p->context != NULL ? ", " : "",
-	    problem);
+	fault_setf(b->why, b->file, line_of(p->problem_mark),
+	    "not YAML: %s%s%s", p->context != NULL ? p->context : "",
+	    p->context != NULL ? ", " : "", problem);
 	if (is_tab_at(b->text, p->problem_mark))
 		fault_want(b->why, "spaces, not a tab, to indent");
 	return false;
@@ -319,7 +320,8 @@ const struct conf *yaml_parse(const char *file, struct span text,
 
 	must(!why->is_set);
 	if (text.len > limits->max_bytes) {
-		fault_setf(why, file, 0, "more than %zu bytes", limits->max_bytes);
+		fault_setf(why, file, 0, "more than %zu bytes",
+		    limits->max_bytes);
 		return NULL;
 	}
 	if (!yaml_parser_initialize(&b.parser)) {
@@ -336,61 +338,12 @@ const struct conf *yaml_parse(const char *file, struct span text,
 	return b.root != NULL ? b.root : &nothing;
 }
 
-/* Up to `cap` bytes from `fd`; how many, or -errno. */
-static ssize_t read_all(int fd, char *bytes, size_t cap)
-{
-	size_t len = 0;
-
-	while (len < cap) {
-		ssize_t n = read(fd, bytes + len, cap - len);
-
-		if (n == 0)
-			break;
-		if (n > 0)
-			len += (size_t)n;
-		else if (errno != EINTR)
-			return -errno;
-	}
-	return (ssize_t)len;
-}
-
-/* An open regular file, or -errno; -EINVAL for other kinds. */
-static int open_regular(const char *file)
-{
-	/* O_NONBLOCK: a FIFO must not hold up whoever asked. */
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		return fd;
-	close(fd);
-	return -EINVAL;
-}
-
-/* malloc'd bytes, at most `cap` of them; how many, or -errno. */
-static ssize_t slurp(const char *file, size_t cap, char **bytes)
-{
-	int fd = open_regular(file);
-	ssize_t n;
-
-	if (fd < 0)
-		return fd;
-	*bytes = malloc(cap);
-	n = *bytes != NULL ? read_all(fd, *bytes, cap) : -ENOMEM;
-	if (n < 0)
-		free(*bytes);
-	close(fd);
-	return n;
-}
-
 const struct conf *yaml_load(const char *file,
     const struct yaml_limits *limits, struct arena *arena, struct fault *why)
 {
 	const struct conf *root;
 	char *text;
-	ssize_t len = slurp(file, limits->max_bytes + 1, &text);
+	ssize_t len = slurp_file(file, limits->max_bytes + 1, &text);
 
 	if (len < 0) {
 		fault_set(why, file, 0, len == -EINVAL ? "not a regular file" :

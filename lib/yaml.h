@@ -3,8 +3,8 @@
  *
  * The only file that knows libyaml. What makes YAML dangerous or surprising is
  * refused with a clear fault: aliases, anchors, tags, a second document, a key
- * twice in one map, keys that are no scalars, NUL bytes, more than YAML_DEPTH_MAX
- * levels. Text is UTF-8. No state between calls: any thread.
+ * twice in one map, keys that are no scalars, NUL bytes, more than
+ * YAML_DEPTH_MAX levels. Text is UTF-8. No state between calls: any thread.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ struct yaml_limits {
 extern const struct yaml_limits yaml_limits_default;
 
 /*
- * The root of the tree, in `arena`; text without any node is CONF_NULL. `file` is
- * for messages. NULL with `why` filled, also when the arena has no room.
+ * The root of the tree, in `arena`; text without any node is CONF_NULL. `file`
+ * is for messages. NULL with `why` filled, also when the arena has no room.
  */
 const struct conf *yaml_parse(const char *file, struct span text,
     const struct yaml_limits *limits, struct arena *arena, struct fault *why);

@@ -2,10 +2,10 @@
  * engine_sglang.c - SGLang (started with --enable-metrics)
  *
  * Source: python/sglang/srt/observability/metrics_collector.py. With priority
- * scheduling the two request gauges carry the total under priority="" and again a
- * breakdown under priority="1", ...: only the total may be counted, and priority=""
- * also matches releases that have no such label. The size of the cache is in two
- * gauges since 0.5.11 and was in labels of an info metric before.
+ * scheduling the two request gauges carry the total under priority="" and again
+ * a breakdown under priority="1", ...: only the total may be counted, and
+ * priority="" also matches releases that have no such label. The size of the
+ * cache is in two gauges since 0.5.11 and was in labels of an info metric before.
  */
 #include "engine_rows.h"
 
@@ -13,7 +13,8 @@
 
 static const struct engine_row rows[] = {
 	{ ENGINE_QUEUED, FOLD_SUM, { .name = "sglang:num_queue_reqs", TOTAL } },
-	{ ENGINE_RUNNING, FOLD_SUM, { .name = "sglang:num_running_reqs", TOTAL } },
+	{ ENGINE_RUNNING, FOLD_SUM,
+	    { .name = "sglang:num_running_reqs", TOTAL } },
 	{ ENGINE_KV_USED, FOLD_MEAN, { .name = "sglang:token_usage" } },
 	{ ENGINE_BLOCK_TOKENS, FOLD_MAX, { .name = "sglang:page_size" } },
 	{ ENGINE_N_BLOCKS, FOLD_SUM, { .name = "sglang:num_pages" } },

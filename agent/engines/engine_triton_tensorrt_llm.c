@@ -2,8 +2,8 @@
  * engine_triton_tensorrt_llm.c - Triton with the TensorRT-LLM backend
  *
  * Source: triton-inference-server/tensorrtllm_backend, README "Triton Metrics"
- * and inflight_batcher_llm/src/custom_metrics_reporter. All numbers are series of
- * two families, told apart by a label. Metrics have a port of their own, 8002.
+ * and inflight_batcher_llm/src/custom_metrics_reporter. All numbers are series
+ * of two families, told apart by a label. Metrics have a port of their own, 8002.
  */
 #include "engine_rows.h"
 

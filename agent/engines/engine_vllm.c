@@ -4,7 +4,7 @@
  * Source: vllm/v1/metrics/loggers.py; docs/usage/metrics.md. The KV gauge is
  * vllm:kv_cache_usage_perc since 0.10 and was vllm:gpu_cache_usage_perc before;
  * releases in between show both. With internal data parallelism each engine has
- * its own series, engine="0", engine="1", ..., and so has each served model name.
+ * its own series, engine="0", engine="1", ..., and so has each model name.
  * num_gpu_blocks is "None" until the cache has been profiled.
  */
 #include "engine_rows.h"

@@ -14,7 +14,7 @@
 
 struct rank {
 	float score;
-	uint32_t load;
+	uint64_t load;
 	uint64_t chance;
 };
 
@@ -24,7 +24,8 @@ static struct rank rank_of(const struct choice *c, const float *scores,
 	const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
 
 	return (struct rank){ scores[i],
-		s->running + s->queued + c->unsettled[i], rng_mix(salt + i) };
+		(uint64_t)s->running + s->queued + c->unsettled[i],
+		rng_mix(salt + i) };
 }
 
 static bool is_better(struct rank a, struct rank b)

@@ -17,12 +17,18 @@ static int is_fresh(const struct choice *c, size_t i)
 	return c->view->stats[c->rows[i]].health == ENDPOINT_FRESH;
 }
 
+/* 64 bits: what an engine claims may be anything, and must not wrap to nothing. */
+static uint64_t queue_of(const struct choice *c, size_t i)
+{
+	return (uint64_t)c->view->stats[c->rows[i]].queued + c->unsettled[i];
+}
+
 static void queue_score(const struct choice *c, float *out)
 {
-	uint32_t least = UINT32_MAX, most = 0;
+	uint64_t least = UINT64_MAX, most = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
-		uint32_t q = c->view->stats[c->rows[i]].queued + c->unsettled[i];
+		uint64_t q = queue_of(c, i);
 
 		if (!is_fresh(c, i))
 			continue;
@@ -30,7 +36,7 @@ static void queue_score(const struct choice *c, float *out)
 		most = q > most ? q : most;
 	}
 	for (size_t i = 0; i < c->n; i++) {
-		uint32_t q = c->view->stats[c->rows[i]].queued + c->unsettled[i];
+		uint64_t q = queue_of(c, i);
 
 		if (!is_fresh(c, i))
 			out[i] = 0.0f;

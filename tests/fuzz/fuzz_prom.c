@@ -18,7 +18,7 @@ static const struct prom_selector wanted[] = {
 
 static void on_sample(void *data, const struct prom_sample *s)
 {
-	double value = isnan(s->value) ? 0.5 : s->value;	/* one NaN for all */
+	double value = isnan(s->value) ? 0.5 : s->value;	/* one NaN */
 	uint64_t *heard = data;
 	char label[16];
 

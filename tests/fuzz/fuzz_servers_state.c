@@ -16,8 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct endpoint_spec *specs;
 	struct fault why = { 0 };
 	size_t n;
-	int err = discover_haproxy_parse((struct span){ (const char *)data, size },
-	    &pool, arena, &specs, &n, &why);
+	int err = discover_haproxy_parse(
+	    (struct span){ (const char *)data, size }, &pool, arena, &specs,
+	    &n, &why);
 
 	must((err != 0) == why.is_set);
 	for (size_t i = 0; err == 0 && i < n; i++)

@@ -161,7 +161,8 @@ static void test_what_is_given_is_taken(void **state)
 
 	assert_int_equal(decode(*state,
 	    "{name: 12, port: 65535, big: 18446744073709551615, bytes: 16MiB,"
-	    " wait: 1m30s, colour: blue, flag: true, inner: {n: 100, on: false},"
+	    " wait: 1m30s, colour: blue, flag: true,"
+	    " inner: {n: 100, on: false},"
 	    " list: [{n: 1}, {n: 2, on: false}], ports: [1, 2]}", &o, &why), 0);
 	assert_string_equal(o.name, "12");
 	assert_int_equal(o.port, 65535);
@@ -196,7 +197,8 @@ static const struct {
 	{ "name: x\nport: 0", 2, "port: 0", "a whole number from 1 to 65535" },
 	{ "name: x\nport: 65536", 2, "port: 65536",
 	    "a whole number from 1 to 65535" },
-	{ "name: x\nport: -1", 2, "port: -1", "a whole number from 1 to 65535" },
+	{ "name: x\nport: -1", 2, "port: -1",
+	    "a whole number from 1 to 65535" },
 	{ "name: x\nport: 080", 2, "port: 080",
 	    "a whole number from 1 to 65535" },
 	{ "name: x\nport: 0x50", 2, "port: 0x50",
@@ -224,14 +226,16 @@ static const struct {
 	{ "name: x\nwait: 25h", 2, "wait: 25h",
 	    "a duration from 0ms to 86400000ms" },
 	{ "name: x\ncolour: gren", 2, "colour: gren", "green" },
-	{ "name: x\ncolour: {}", 2, "colour: a map", "one of: red, green, blue" },
+	{ "name: x\ncolour: {}", 2, "colour: a map",
+	    "one of: red, green, blue" },
 	{ "name: x\nflag: yes", 2, "flag: yes", "true or false" },
 	{ "name: x\nflag: 'true'", 2, "flag: \"true\"", "true or false" },
 	{ "name: x\ninner: 1", 2, "inner: 1", "a map: key: value" },
 	{ "name: x\ninner: {n: 0}", 2, "n: 0", "a whole number from 1 to 100" },
 	{ "name: x\ninner:\n  n: 13", 2, "thirteen", "another number" },
 	{ "name: x\nlist: 1", 2, "list: 1", "a list" },
-	{ "name: x\nlist:\n- n: 1\n- 5", 4, "an inner: 5", "a map: key: value" },
+	{ "name: x\nlist:\n- n: 1\n- 5", 4, "an inner: 5",
+	    "a map: key: value" },
 	{ "name: x\nlist: [{}, {}, {}, {}]", 2, "list: a list",
 	    "a list of at most 3" },
 	{ "name: x\nports: []", 2, "ports: a list", "a list of 1 or more" },

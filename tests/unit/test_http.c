@@ -38,6 +38,7 @@ struct play {
 	enum http_result result;
 	int status;
 	bool again;			/* on_done starts the next fetch */
+	bool frees;			/* on_done frees the target */
 	char body[MAX_BYTES + 1];
 };
 
@@ -70,6 +71,10 @@ static void on_done(void *data, enum http_result result, int status)
 	if (p->again) {
 		p->again = false;
 		get(p);
+	}
+	if (p->frees) {
+		http_target_free(p->target);
+		p->target = NULL;
 	}
 }
 
@@ -240,6 +245,16 @@ static void test_on_done_may_start_the_next_fetch(void **state)
 	reply(p, HELLO, sizeof(HELLO) - 1);
 	finish(p, 2);
 	assert_fetched(p, "hello");
+}
+
+static void test_on_done_may_free_the_target(void **state)
+{
+	struct play *p = *state;
+
+	p->frees = true;
+	fetch(p, HELLO);
+	assert_int_equal(p->result, HTTP_OK);
+	assert_int_equal(read(p->peer, p->request, 1), 0);
 }
 
 static const char *const answers[] = {
@@ -609,6 +624,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_kept_connection_carries_the_next_fetch),
 		TEST(test_on_done_may_start_the_next_fetch),
+		TEST(test_on_done_may_free_the_target),
 		TEST(test_a_page_may_be_split_at_every_byte),
 		TEST(test_a_page_may_come_byte_by_byte),
 		TEST(test_a_page_larger_than_the_read_buffer_is_whole),

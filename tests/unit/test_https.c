@@ -42,7 +42,7 @@ struct play {
 	uint16_t port;
 	char request[4096];
 	size_t n_done, n_body;
-	bool aborts;
+	bool aborts, frees;
 	enum http_result result;
 	int status;
 	char body[MAX_BYTES + 1];
@@ -67,6 +67,10 @@ static void on_done(void *data, enum http_result result, int status)
 	p->n_done++;
 	p->result = result;
 	p->status = status;
+	if (p->frees) {
+		http_target_free(p->target);
+		p->target = NULL;
+	}
 }
 
 /* Bound, read and let go: the port is ours unless someone is very quick. */
@@ -200,7 +204,7 @@ static void finish(struct play *p)
 {
 	int64_t until = clock_ms() + WAIT_MS;
 
-	while (http_target_is_busy(p->target)) {
+	while (p->target != NULL && http_target_is_busy(p->target)) {
 		assert_true(clock_ms() < until);
 		ev_run(p->loop, EVRUN_ONCE);
 	}
@@ -292,6 +296,16 @@ static void test_an_unknown_issuer_is_refused_unless_told(void **state)
 	finish(p);
 	assert_int_equal(p->result, HTTP_CONNECT);
 	retarget(p, "other.test", NULL, true);
+	fetch(p, HELLO);
+	assert_fetched(p);
+}
+
+static void test_on_done_may_free_the_target(void **state)
+{
+	struct play *p = *state;
+
+	NEEDS_OPENSSL();
+	p->frees = true;
 	fetch(p, HELLO);
 	assert_fetched(p);
 }
@@ -433,6 +447,7 @@ int main(void)
 		TEST(test_a_verified_connection_is_kept),
 		TEST(test_another_host_s_certificate_is_refused),
 		TEST(test_an_unknown_issuer_is_refused_unless_told),
+		TEST(test_on_done_may_free_the_target),
 		TEST(test_an_error_page_is_not_delivered),
 		TEST(test_a_page_too_big_is_left_at_its_head),
 		TEST(test_chunks_over_the_ceiling_are_too_big),

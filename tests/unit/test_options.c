@@ -12,7 +12,8 @@
 #include "fault.h"
 #include "options.h"
 
-#define POOL "pools:\n- name: p\n  endpoints: [{name: s, address: h, port: 1}]\n"
+#define LIST "pools:\n- name: p\n  endpoints:"
+#define POOL LIST " [{name: s, address: h, port: 1}]\n"
 
 static struct options *parse(const char *text)
 {
@@ -183,8 +184,8 @@ static const struct {
 	{ POOL "listen: unix:/a,mode=7777", 4, "listen: ", "mode=0660" },
 	{ POOL "engines: [{name: vllm}]", 4, "built in", "another name" },
 	{ POOL "engines:\n- {name: a, queuedRequestsSpec: q}\n"
-	       "- {name: a, queuedRequestsSpec: q}", 6, "engine a a second time",
-	    "line 5" },
+	       "- {name: a, queuedRequestsSpec: q}", 6,
+	    "engine a a second time", "line 5" },
 	{ POOL "engines: [{name: a, queuedRequestsSpec: '{'}]", 4, "", "" },
 	{ "pools:\n- {name: p, file: /f}\n- {name: p, file: /f}", 3,
 	    "pool p a second time", "line 2" },
@@ -196,30 +197,30 @@ static const struct {
 	{ "pools:\n- {name: p, endpoints: []}", 2, "endpoints: ", "1 or more" },
 	{ "pools:\n- {name: p, engine: vlm, file: /f}", 2, "engine: vlm",
 	    "vllm" },
-	{ "pools:\n- name: p\n  endpoints:\n  - {name: s, address: h, port: 1}\n"
+	{ LIST "\n  - {name: s, address: h, port: 1}\n"
 	  "  - {name: t, address: h, port: 1, engine: sgland}", 5,
 	    "engine: sgland", "sglang" },
-	{ "pools:\n- name: p\n  endpoints:\n  - {name: s, address: h, port: 1}\n"
+	{ LIST "\n  - {name: s, address: h, port: 1}\n"
 	  "  - {name: s, address: h, port: 2}", 5, "endpoint s a second time",
 	    "line 4" },
-	{ "pools:\n- name: p\n  endpoints:\n  - {name: s-1, address: h, port: 1}"
+	{ LIST "\n  - {name: s-1, address: h, port: 1}"
 	  "\n  - {name: s, address: h, ports: [1]}", 5,
 	    "endpoint s-1 a second time", "line 4" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: h}]", 3,
+	{ LIST " [{name: s, address: h}]", 3,
 	    "neither port and ports", "port: 8000" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: h, port: 1,"
+	{ LIST " [{name: s, address: h, port: 1,"
 	  " ports: [2]}]", 3, "both port and ports", "port: 8000" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: 'h:80', port: 1}]",
+	{ LIST " [{name: s, address: 'h:80', port: 1}]",
 	    3, "address: \"h:80\"", "its port under port:" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: 1.2.3, port: 1}]",
+	{ LIST " [{name: s, address: 1.2.3, port: 1}]",
 	    3, "address: 1.2.3", "DNS name" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: 1.2.3.256, port: 1"
+	{ LIST " [{name: s, address: 1.2.3.256, port: 1"
 	  "}]", 3, "address: 1.2.3.256", "DNS name" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: '[h]', port: 1}]",
+	{ LIST " [{name: s, address: '[h]', port: 1}]",
 	    3, "address: \"[h]\"", "" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: h, port: 0}]", 3,
+	{ LIST " [{name: s, address: h, port: 0}]", 3,
 	    "port: 0", "1 to 65535" },
-	{ "pools:\n- name: p\n  endpoints: [{name: s, address: h, port: 1,"
+	{ LIST " [{name: s, address: h, port: 1,"
 	  " labels: {a: [b]}}]", 3, "labels: a list", "label: a string" },
 	{ "pools:\n- {name: p, haproxy: {socket: sock}}", 2, "socket: sock",
 	    "an absolute path" },
@@ -293,8 +294,9 @@ static void test_an_endpoints_file_has_the_same_rows(void **state)
 	size_t n;
 
 	(void)state;
-	assert_int_equal(parse_endpoints("endpoints:\n- {name: a, address: '::1',"
-	    " ports: [1, 2], engine: mine}", arena, &e, &n, &why), 0);
+	assert_int_equal(parse_endpoints("endpoints:\n- {name: a,"
+	    " address: '::1', ports: [1, 2], engine: mine}", arena, &e, &n,
+	    &why), 0);
 	assert_int_equal(n, 2);
 	assert_string_equal(e[1].name, "a-2");
 	assert_string_equal(e[1].engine, "mine");
@@ -320,8 +322,8 @@ static void test_a_file_pool_may_be_as_large_as_promised(void **state)
 	buf_init(&text, 16 << 20);
 	buf_puts(&text, "endpoints:\n");
 	for (size_t i = 0; i < POOL_ENDPOINTS_MAX; i++)
-		buf_printf(&text, "- {name: pod-%zu, address: 10.0.%zu.%zu, port: "
-		    "8000, labels: {r: d}}\n", i, i >> 8 & 255, i & 255);
+		buf_printf(&text, "- {name: pod-%zu, address: 10.0.%zu.%zu,"
+		    " port: 8000, labels: {r: d}}\n", i, i >> 8 & 255, i & 255);
 	buf_put(&text, "", 1);
 	assert_int_equal(parse_endpoints(text.data, arena, &e, &n, &why), 0);
 	assert_int_equal(n, POOL_ENDPOINTS_MAX);
@@ -381,7 +383,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_default_is_as_documented),
 		cmocka_unit_test(test_every_key_reaches_its_field),
-		cmocka_unit_test(test_one_row_with_ports_is_one_endpoint_a_port),
+		cmocka_unit_test(
+		    test_one_row_with_ports_is_one_endpoint_a_port),
 		cmocka_unit_test(
 		    test_what_is_wrong_says_where_and_what_would_be_right),
 		cmocka_unit_test(test_every_truncation_is_options_or_a_fault),

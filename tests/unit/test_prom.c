@@ -337,7 +337,8 @@ static void test_a_selector_we_cannot_honour_is_a_fault(void **state)
 	static const char *const texts[] = {
 		"", "{a=\"b\"}", "1m", "m{", "m{a", "m{a=}", "m{a=b", "m}", "m{}x",
 		"m{a!=\"b\"}", "m{a=~\"b\"}", "m{a!~b}", "m{a=~b}", "m-n",
-		"m{a=1,b=2,c=3,d=4,e=5}", "m{=b}", "m{a==b}", "m[5m]", "m{a=b}[5m]", "m{a:b=c}",
+		"m{a=1,b=2,c=3,d=4,e=5}", "m{=b}", "m{a==b}", "m[5m]",
+		"m{a=b}[5m]", "m{a:b=c}", "m{\r=b}",
 	};
 	struct arena *arena = arena_new(4096, 65536);
 

@@ -129,7 +129,8 @@ static void test_a_tab_is_called_a_tab(void **state)
 static void test_children_of_a_map_stand_on_the_line_of_their_key(void **state)
 {
 	struct fault why;
-	const struct conf *root = parse(*state, "a:\n  - 1\n\nb:\n  x: y\n", &why);
+	const struct conf *root = parse(*state,
+	    "a:\n  - 1\n\nb:\n  x: y\n", &why);
 
 	assert_int_equal(conf_child(root, "a")->line, 1);
 	assert_int_equal(conf_child(root, "a")->children->line, 2);

@@ -1,0 +1,125 @@
+/*
+ * notify.c - messages to asks, asks to picks, picks to actions
+ */
+#include "notify.h"
+
+#include "answer.h"
+#include "arena.h"
+#include "clock.h"
+#include "counters.h"
+#include "endpoints.h"
+#include "log.h"
+#include "pick.h"
+#include "request.h"
+#include "spop.h"
+
+/* The arguments of the pick message: a row each. */
+static const struct {
+	const char *name;
+	size_t offset;
+} ask_args[] = {
+	{ "id", offsetof(struct ask, id) },
+	{ "pool", offsetof(struct ask, pool) },
+	{ "method", offsetof(struct ask, method) },
+	{ "path", offsetof(struct ask, path) },
+	{ "hdrs", offsetof(struct ask, headers) },
+	{ "body", offsetof(struct ask, body) },
+};
+
+static void take_arg(struct ask *ask, struct span name,
+    const struct spop_data *value)
+{
+	if (span_is_text(name, "body_len")) {
+		if (value->type >= SPOP_INT32 && value->type <= SPOP_UINT64)
+			ask->body_len = value->number;
+		return;
+	}
+	if (value->type != SPOP_STRING && value->type != SPOP_BINARY)
+		return;		/* NULL: a sample that had nothing */
+	for (size_t i = 0; i < sizeof(ask_args) / sizeof(*ask_args); i++)
+		if (span_is_text(name, ask_args[i].name))
+			*(struct span *)(void *)((char *)ask +
+			    ask_args[i].offset) = value->bytes;
+}
+
+static bool read_ask(struct ask *ask, struct reader *payload, unsigned n_args)
+{
+	struct span name;
+	struct spop_data value;
+
+	*ask = (struct ask){ 0 };
+	while (n_args-- > 0) {
+		if (!spop_read_arg(payload, &name, &value))
+			return false;
+		take_arg(ask, name, &value);
+	}
+	return true;
+}
+
+static struct log_gate unknown_pool_gate;
+
+static void say_unknown_pool(struct span pool)
+{
+	uint32_t held;
+
+	if (log_gate_open(&unknown_pool_gate, clock_ms(), &held))
+		log_warn("peer.unknown_pool", "pool=\"%.*s\" want=\"a name under "
+		    "pools: of the configuration\" held_back=%u",
+		    (int)(pool.len < 128 ? pool.len : 128),
+		    pool.len > 0 ? pool.ptr : "", held);
+}
+
+static void count_pick(struct counters *c, const struct pick *pick)
+{
+	if (pick->status != 0)
+		counter_add(c->refused, 1);
+	else if (pick->n > 0)
+		counter_add(c->picks, 1);
+	else
+		counter_add(c->no_pick, 1);
+}
+
+/* The one thing this program is for. */
+static void answer_ask(const struct notify *n, const struct ask *ask,
+    struct writer *out)
+{
+	const struct endpoint_view *view = fleet_find(n->fleet, ask->pool);
+	struct request request;
+	struct pick pick = { 0 };
+
+	if (view != NULL) {
+		arena_reset(n->arena);
+		request_parse(&request, ask, view->block_bytes,
+		    view->max_blocks, n->arena);
+		pick_endpoint(&pick, view, &request, n->rng, n->arena);
+	} else {
+		counter_add(n->counters->unknown_pool, 1);
+		say_unknown_pool(ask->pool);
+		pick.message = "the picker has no pool of that name";
+	}
+	count_pick(n->counters, &pick);
+	answer_write(out, &pick);
+}
+
+void notify_answer(const struct notify *n, struct reader *payload,
+    struct writer *out)
+{
+	struct span name;
+	unsigned n_args, n_answers = 0;
+	struct ask ask;
+
+	while (spop_next_message(payload, &name, &n_args) &&
+	    read_ask(&ask, payload, n_args)) {
+		if (!span_is_text(name, "pick")) {
+			counter_add(n->counters->unknown_messages, 1);
+		} else if (n_answers == 0 ||
+		    (size_t)(out->end - out->at) > ANSWER_MAX_BYTES) {
+			answer_ask(n, &ask, out);
+			n_answers++;
+		}
+	}
+	if (payload->bad)
+		counter_add(n->counters->bad_messages, 1);
+	if (n_answers == 0)	/* an ACK has one action at least: answer.h */
+		spop_unset_var(out, SPOP_TXN, span_of("ep"));
+}

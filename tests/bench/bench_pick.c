@@ -1,0 +1,219 @@
+/*
+ * bench_pick.c - what one decision costs, from SPOE arguments to chosen endpoint
+ *
+ * In one process and thread: request_parse() and pick_endpoint() with the default
+ * profile on a view of N endpoints with distinct numbers, over prompts of which the
+ * first half is shared by groups, so that the prefix index is full of real chains.
+ * Each pick is timed by itself; the clock's own cost is measured and taken off. The
+ * baseline beside it, in the same run, is the least that any picker does: a general
+ * JSON parser (yajl) over the same body, and nothing else.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yajl/yajl_parse.h>
+
+#include "arena.h"
+#include "clock.h"
+#include "endpoints.h"
+#include "pick.h"
+#include "plugin.h"
+#include "prefix.h"
+#include "request.h"
+#include "rng.h"
+
+enum {
+	BLOCK_BYTES = 256, MAX_BLOCKS = 2048, CAPACITY_BLOCKS = 2048,
+	INDEX_BYTES = 16 * 1024 * 1024,
+	N_GROUPS = 50, N_BODIES = 400,
+	/* A real fleet is read anew 20 times a second; we settle as often as */
+	PICKS_PER_SCRAPE = 500,
+};
+
+static const size_t endpoint_counts[] = { 10, 100, 1000, 10000 };
+static const size_t prompt_bytes[] = { 1024, 4096, 16384, 102400 };
+
+struct fixture {
+	struct endpoint_view view;
+	struct endpoint *endpoints;
+	struct endpoint_stats *stats;
+	char (*names)[16];
+};
+
+static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
+{
+	f->endpoints = calloc(n, sizeof(*f->endpoints));
+	f->stats = calloc(n, sizeof(*f->stats));
+	f->names = calloc(n, sizeof(*f->names));
+	f->view = (struct endpoint_view){
+		.pool = "llm", .is_known = true, .n_endpoints = n, .n_slots = n,
+		.endpoints = f->endpoints, .stats = f->stats,
+		.live = calloc(n, sizeof(struct endpoint_live)),
+		.prefix = prefix_new(INDEX_BYTES, PREFIX_SLOTS_MAX),
+		.block_bytes = BLOCK_BYTES, .max_blocks = MAX_BLOCKS,
+		.profile = &profile_default,
+	};
+	for (size_t i = 0; i < n; i++) {
+		snprintf(f->names[i], sizeof(f->names[i]), "s%06zu", i);
+		f->endpoints[i].name = span_of(f->names[i]);
+		f->endpoints[i].addr = span_of("10.0.0.1:8000");
+		f->endpoints[i].slot = (uint16_t)i;
+		f->stats[i].queued = rng_below(rng, 8);
+		f->stats[i].running = rng_below(rng, 64);
+		f->stats[i].kv_used = (float)rng_below(rng, 1000) / 1000.0f;
+		prefix_join(f->view.prefix, (uint16_t)i, CAPACITY_BLOCKS);
+	}
+}
+
+static void fixture_fini(struct fixture *f)
+{
+	prefix_free(f->view.prefix);
+	free(f->view.live);
+	free(f->names);
+	free(f->stats);
+	free(f->endpoints);
+}
+
+/* As a scrape would: what was sent is in the numbers now. */
+static void settle(struct fixture *f)
+{
+	for (size_t i = 0; i < f->view.n_endpoints; i++)
+		f->stats[i].settled = atomic_load(&f->view.live[i].picked);
+}
+
+static size_t put_words(char *at, size_t len, struct rng *rng)
+{
+	static const char *const words[] = { "alpha ", "of ", "the \\n", "router ",
+		"cache ", "said: \\\"yes\\\" ", "tokens ", "and ", "0x1f " };
+	size_t n = 0;
+
+	while (n < len) {
+		const char *w = words[rng_below(rng, 9)];
+		size_t k = strlen(w);
+
+		memcpy(at + n, w, k);
+		n += k;
+	}
+	return n;
+}
+
+/* First half by group, second half its own. */
+static char *make_body(size_t bytes, uint32_t group, struct rng *rng,
+    size_t *len)
+{
+	struct rng shared = { .state = group };
+	char *b = malloc(bytes + 512);
+	size_t n = (size_t)snprintf(b, 256, "{\"model\":\"llama-3.1-70b\","
+	    "\"stream\":true,\"max_tokens\":256,\"messages\":[{\"role\":"
+	    "\"system\",\"content\":\"");
+
+	n += put_words(b + n, bytes / 2, &shared);
+	n += (size_t)snprintf(b + n, 64, "\"},{\"role\":\"user\",\"content\":\"");
+	n += put_words(b + n, bytes / 2 - 64, rng);
+	n += (size_t)snprintf(b + n, 64, "\"}]}");
+	*len = n;
+	return b;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static int64_t clock_cost(void)
+{
+	int64_t from = clock_ns();
+
+	for (int i = 0; i < 10000; i++)
+		(void)clock_ns();
+	return (clock_ns() - from) / 10000;
+}
+
+static int64_t yajl_pass(const char *body, size_t len)
+{
+	int64_t from = clock_ns();
+	yajl_handle h = yajl_alloc(NULL, NULL, NULL);
+
+	yajl_parse(h, (const unsigned char *)body, len);
+	yajl_complete_parse(h);
+	yajl_free(h);
+	return clock_ns() - from;
+}
+
+struct body {
+	char *text;
+	size_t len;
+};
+
+static int64_t one_pick(struct fixture *f, const struct body *b,
+    struct rng *rng, struct arena *arena)
+{
+	struct ask ask = { .path = span_of("/v1/chat/completions"),
+		.body = { b->text, b->len }, .body_len = b->len };
+	struct request request;
+	struct pick pick;
+	int64_t from = clock_ns();
+
+	arena_reset(arena);
+	request_parse(&request, &ask, f->view.block_bytes, f->view.max_blocks,
+	    arena);
+	pick_endpoint(&pick, &f->view, &request, rng, arena);
+	if (pick.n == 0)
+		abort();
+	return clock_ns() - from;
+}
+
+static void bench(size_t n_endpoints, size_t bytes, size_t n_picks)
+{
+	struct rng rng = { .state = 42 };
+	struct arena *arena = arena_new(1 << 20, 16 << 20);
+	struct body bodies[N_BODIES];
+	struct fixture f;
+	int64_t *ns = calloc(n_picks, sizeof(*ns)), sum = 0, yajl = 0;
+	int64_t overhead = clock_cost();
+
+	fixture_init(&f, n_endpoints, &rng);
+	for (size_t i = 0; i < N_BODIES; i++)
+		bodies[i].text = make_body(bytes, (uint32_t)(i % N_GROUPS), &rng,
+		    &bodies[i].len);
+	for (size_t i = 0; i < N_BODIES; i++)	/* warm the index */
+		(void)one_pick(&f, &bodies[i], &rng, arena);
+	for (size_t i = 0; i < n_picks; i++) {
+		const struct body *b = &bodies[rng_below(&rng, N_BODIES)];
+
+		if (i % PICKS_PER_SCRAPE == 0)
+			settle(&f);
+		ns[i] = one_pick(&f, b, &rng, arena) - overhead;
+		sum += ns[i];
+		if (i % 16 == 0)
+			yajl += yajl_pass(b->text, b->len) - overhead;
+	}
+	yajl /= (int64_t)((n_picks + 15) / 16);
+	qsort(ns, n_picks, sizeof(*ns), by_value);
+	printf("%9zu %7zu %10.0f %8.2f %8.2f %8.2f %8.2f %8.2f %7.2f\n",
+	    n_endpoints, bytes / 1024, 1e9 * (double)n_picks / (double)sum,
+	    (double)sum / (double)n_picks / 1e3, (double)ns[n_picks / 2] / 1e3,
+	    (double)ns[n_picks * 99 / 100] / 1e3,
+	    (double)ns[n_picks * 999 / 1000] / 1e3, (double)yajl / 1e3,
+	    (double)sum / (double)n_picks / (double)yajl);
+	for (size_t i = 0; i < N_BODIES; i++)
+		free(bodies[i].text);
+	fixture_fini(&f);
+	arena_free(arena);
+	free(ns);
+}
+
+int main(void)
+{
+	printf("bench_pick: arguments to endpoint, default profile, one core\n");
+	printf("%9s %7s %10s %8s %8s %8s %8s %8s %7s\n", "endpoints", "KiB",
+	    "picks/s", "mean us", "p50 us", "p99 us", "p99.9 us", "yajl us",
+	    "ratio");
+	for (size_t e = 0; e < sizeof(endpoint_counts) / sizeof(size_t); e++)
+		for (size_t b = 0; b < sizeof(prompt_bytes) / sizeof(size_t); b++)
+			bench(endpoint_counts[e], prompt_bytes[b],
+			    endpoint_counts[e] >= 10000 ? 5000 : 20000);
+	return 0;
+}
