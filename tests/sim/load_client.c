@@ -38,27 +38,6 @@ struct load_conn {
 	bool is_connected;
 };
 
-static const char *const outcome_names[LOAD_N_OUTCOMES] = {
-	[LOAD_OK] = "ok",
-	[LOAD_CONNECT] = "connect",
-	[LOAD_RESET] = "reset",
-	[LOAD_CLOSED] = "closed_early",
-	[LOAD_TIMEOUT] = "timeout",
-	[LOAD_STATUS_429] = "status_429",
-	[LOAD_STATUS_503] = "status_503",
-	[LOAD_STATUS_5XX] = "status_5xx",
-	[LOAD_STATUS_4XX] = "status_4xx",
-	[LOAD_STATUS_OTHER] = "status_other",
-	[LOAD_MALFORMED] = "malformed",
-	[LOAD_INCOMPLETE] = "incomplete",
-	[LOAD_STREAM_ERROR] = "stream_error",
-};
-
-const char *load_outcome_name(enum load_outcome outcome)
-{
-	return outcome_names[outcome];
-}
-
 static void conn_free(struct load_conn *n)
 {
 	struct load_client *c = n->client;
@@ -207,6 +186,17 @@ static void on_result(struct load_conn *n, enum load_response_result rc,
 	finish(n->call, rc == LOAD_RESPONSE_DONE ? judge(n) : bad);
 }
 
+/* Told a little later, as if the call had never had a connection. */
+static void refused(struct load_conn *n)
+{
+	struct load_call *call = n->call;
+
+	conn_free(n);
+	call->conn = NULL;
+	call->timeout.repeat = connect_fail_s;
+	ev_timer_again(call->client->loop, &call->timeout);
+}
+
 static void on_read(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	static char bytes[READ_BYTES];
@@ -222,7 +212,7 @@ static void on_read(struct ev_loop *loop, struct ev_io *io, int events)
 		return;
 	}
 	if (!n->is_connected && len <= 0) {
-		finish(n->call, LOAD_CONNECT);
+		refused(n);
 	} else if (len < 0) {
 		on_result(n, LOAD_RESPONSE_BAD, LOAD_RESET);
 	} else if (len == 0) {
@@ -265,7 +255,7 @@ static void on_write(struct ev_loop *loop, struct ev_io *io, int events)
 	if (!n->is_connected) {
 		getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &error, &len);
 		if (error != 0) {
-			finish(n->call, LOAD_CONNECT);
+			refused(n);
 			return;
 		}
 		n->is_connected = true;
@@ -362,14 +352,19 @@ void load_client_send(struct load_client *c, struct load_call *call)
 void load_client_init(struct load_client *c, struct ev_loop *loop,
     const struct load_options *o, void (*on_end)(struct load_call *call))
 {
+	bool has_host = false;
+
 	*c = (struct load_client){ .loop = loop, .options = o,
 		.on_end = on_end };
 	buf_init(&c->head, 64 << 10);
-	buf_printf(&c->head, "POST %s HTTP/1.1\r\nHost: %s\r\n"
-	    "Content-Type: application/json\r\nUser-Agent: epp-load\r\n",
-	    o->path, o->host);
-	for (size_t i = 0; i < o->n_headers; i++)
+	buf_printf(&c->head, "POST %s HTTP/1.1\r\nUser-Agent: epp-load\r\n"
+	    "Content-Type: application/json\r\n", o->path);
+	for (size_t i = 0; i < o->n_headers; i++) {
 		buf_printf(&c->head, "%s\r\n", o->headers[i]);
+		has_host |= strncasecmp(o->headers[i], "host:", 5) == 0;
+	}
+	if (!has_host)
+		buf_printf(&c->head, "Host: %s\r\n", o->host);
 }
 
 void load_client_fini(struct load_client *c)

@@ -66,6 +66,3 @@ void load_call_init(struct load_call *call);
 void load_call_fini(struct load_call *call);
 
 void load_client_send(struct load_client *c, struct load_call *call);
-
-/* As the table and the JSON spell it. */
-const char *load_outcome_name(enum load_outcome outcome);

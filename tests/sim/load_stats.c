@@ -25,6 +25,22 @@ static const struct {
 	{ "server_queue_ms", offsetof(struct load_sample, queue_ms) },
 };
 
+static const char *const outcome_names[LOAD_N_OUTCOMES] = {
+	[LOAD_OK] = "ok",
+	[LOAD_CONNECT] = "connect",
+	[LOAD_RESET] = "reset",
+	[LOAD_CLOSED] = "closed_early",
+	[LOAD_TIMEOUT] = "timeout",
+	[LOAD_STATUS_429] = "status_429",
+	[LOAD_STATUS_503] = "status_503",
+	[LOAD_STATUS_5XX] = "status_5xx",
+	[LOAD_STATUS_4XX] = "status_4xx",
+	[LOAD_STATUS_OTHER] = "status_other",
+	[LOAD_MALFORMED] = "malformed",
+	[LOAD_INCOMPLETE] = "incomplete",
+	[LOAD_STREAM_ERROR] = "stream_error",
+};
+
 enum { N_SERIES = sizeof(series) / sizeof(series[0]) };
 
 /* What the reports are printed from. */
@@ -210,9 +226,9 @@ void load_stats_print(struct load_stats *s, const struct load_options *o,
 	fprintf(to, "workload          %s\nrequests          %zu\n"
 	    "ok                %llu\n", o->workload, s->n,
 	    (unsigned long long)sum.outcomes[LOAD_OK]);
-	for (int i = LOAD_OK + 1; i < LOAD_N_OUTCOMES; i++)
+	for (enum load_outcome i = LOAD_OK + 1; i < LOAD_N_OUTCOMES; i++)
 		if (sum.outcomes[i] > 0)
-			fprintf(to, "error %-11s %llu\n", load_outcome_name((enum load_outcome)i),
+			fprintf(to, "error %-11s %llu\n", outcome_names[i],
 			    (unsigned long long)sum.outcomes[i]);
 	fprintf(to, "connections       %llu\nseconds           %.2f\n"
 	    "requests/s        %.1f\noutput tokens/s   %.1f\n"
@@ -252,10 +268,10 @@ void load_stats_print_json(struct load_stats *s,
 	fprintf(to, "{\"workload\": \"%s\", \"requests\": %zu, \"ok\": %llu,\n"
 	    " \"errors\": {", o->workload, s->n,
 	    (unsigned long long)sum.outcomes[LOAD_OK]);
-	for (int i = LOAD_OK + 1; i < LOAD_N_OUTCOMES; i++) {
+	for (enum load_outcome i = LOAD_OK + 1; i < LOAD_N_OUTCOMES; i++) {
 		if (sum.outcomes[i] == 0)
 			continue;
-		fprintf(to, "%s\"%s\": %llu", comma, load_outcome_name((enum load_outcome)i),
+		fprintf(to, "%s\"%s\": %llu", comma, outcome_names[i],
 		    (unsigned long long)sum.outcomes[i]);
 		comma = ", ";
 	}

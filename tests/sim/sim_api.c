@@ -138,8 +138,8 @@ static void on_fault(struct sim_server *s, struct sim_conn *c,
 	char why[640];
 
 	if (sim_fault_read(&fault, text, &f) == 0 && fault.port != 0) {
-		s = sim_house_find(s->house, (uint16_t)fault.port);
-		if (s == NULL || fault.port > 65535)
+		s = sim_server_sibling(s, fault.port);
+		if (s == NULL)
 			fault_setf(&f, NULL, 0, "port=%llu",
 			    (unsigned long long)fault.port);
 		fault_want(&f, "a port of a server of this process");

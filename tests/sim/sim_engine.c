@@ -1,11 +1,11 @@
 /*
  * sim_engine.c - admit, prefill one prompt at a time, decode all in step
  *
- * A sequence waits until it has a batch slot, an adapter slot and KV blocks: its
- * prompt's now, and as many promised as it may yet generate, so that nothing
- * running is ever preempted. Blocks get their names when they are computed;
- * hence two equal prompts that arrive together are matched again just before the
- * second one's prefill, when the first one's blocks have become findable.
+ * A sequence waits until it has a batch slot, an adapter slot and KV blocks:
+ * its prompt's now, and as many promised as it may yet generate, so that nothing
+ * running is ever preempted. Blocks get their names when they are computed; so
+ * of two equal prompts that arrive together the second is matched again just
+ * before its prefill, when the first one's blocks have become findable.
  */
 #include "sim_engine.h"
 
@@ -58,22 +58,15 @@ void sim_engine_free(struct sim_engine *e)
 	free(e);
 }
 
-uint32_t sim_engine_running(const struct sim_engine *e)
+struct sim_load sim_engine_load(const struct sim_engine *e)
 {
-	return e->n_prefill + e->n_decode;
-}
-
-uint32_t sim_engine_waiting(const struct sim_engine *e)
-{
-	return e->n_waiting;
-}
-
-double sim_engine_kv_usage(const struct sim_engine *e)
-{
-	if (e->kv == NULL)
-		return 0;
-	return 1 - (double)sim_kv_free_blocks(e->kv) /
-	    (double)e->options->kv_blocks;
+	return (struct sim_load){
+		.running = e->n_prefill + e->n_decode,
+		.waiting = e->n_waiting,
+		.kv_usage = e->kv == NULL ? 0 : 1 -
+		    (double)sim_kv_free_blocks(e->kv) /
+		    (double)e->options->kv_blocks,
+	};
 }
 
 struct sim_stats *sim_engine_stats(struct sim_engine *e)
@@ -168,7 +161,7 @@ static void admit(struct sim_engine *e, int64_t now_ns)
 	e->may_admit = false;
 	for (s = TAILQ_FIRST(&e->waiting); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
-		if (sim_engine_running(e) >= e->options->batch)
+		if (e->n_prefill + e->n_decode >= e->options->batch)
 			return;
 		if (s->adapter >= 0 && !sim_lora_fits(&e->lora, s->adapter))
 			continue;
@@ -346,8 +339,8 @@ void sim_engine_advance(struct sim_engine *e, int64_t now_ns)
 		at = sim_engine_next(e);
 		if (at > now_ns)
 			return;
-		/* On a tie prefill goes first: its sequence joins the step. */
-		if (e->prefill_end_ns <= e->step_ns)
+		/* On a tie the step goes first: no token comes for nothing. */
+		if (e->prefill_end_ns < e->step_ns)
 			end_prefill(e, at);
 		else
 			step(e, at);

@@ -43,8 +43,12 @@ int64_t sim_engine_next(const struct sim_engine *e);
 /* As if restarted, but for what is running: cache and counters are empty. */
 void sim_engine_reset(struct sim_engine *e);
 
-uint32_t sim_engine_running(const struct sim_engine *e);
-uint32_t sim_engine_waiting(const struct sim_engine *e);
-double sim_engine_kv_usage(const struct sim_engine *e);
+/* What a picker looks at. A share of the blocks: those that are held. */
+struct sim_load {
+	uint32_t running, waiting;
+	double kv_usage;
+};
+
+struct sim_load sim_engine_load(const struct sim_engine *e);
 struct sim_stats *sim_engine_stats(struct sim_engine *e);
 const struct sim_lora *sim_engine_lora(const struct sim_engine *e);

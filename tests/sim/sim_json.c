@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static char fail(struct sim_json *j)
+static char spoil(struct sim_json *j)
 {
 	j->bad = true;
 	j->at = j->end;
@@ -24,7 +24,7 @@ char sim_json_peek(struct sim_json *j)
 bool sim_json_open(struct sim_json *j, char bracket)
 {
 	if (sim_json_peek(j) != bracket)
-		return fail(j);
+		return spoil(j);
 	j->at++;
 	return true;
 }
@@ -34,7 +34,7 @@ bool sim_json_next(struct sim_json *j, char closing)
 	char c = sim_json_peek(j);
 
 	if (c == 0)
-		return fail(j);
+		return spoil(j);
 	if (c == closing) {
 		j->at++;
 		return false;
@@ -43,7 +43,7 @@ bool sim_json_next(struct sim_json *j, char closing)
 		return true;
 	j->at++;
 	c = sim_json_peek(j);
-	return c != 0 && c != ',' && c != closing ? true : fail(j);
+	return c != 0 && c != ',' && c != closing ? true : spoil(j);
 }
 
 /* The bytes between the quotes. */
@@ -52,7 +52,7 @@ static struct span raw_string(struct sim_json *j)
 	const char *from;
 
 	if (sim_json_peek(j) != '"') {
-		fail(j);
+		spoil(j);
 		return span_of(NULL);
 	}
 	from = ++j->at;
@@ -60,7 +60,7 @@ static struct span raw_string(struct sim_json *j)
 		if (*j->at == '\\' && j->end - j->at > 1)
 			j->at++;
 	if (j->at == j->end) {
-		fail(j);
+		spoil(j);
 		return span_of(NULL);
 	}
 	return (struct span){ from, (size_t)(j->at++ - from) };
@@ -71,7 +71,7 @@ struct span sim_json_key(struct sim_json *j)
 	struct span key = raw_string(j);
 
 	if (sim_json_peek(j) != ':')
-		fail(j);
+		spoil(j);
 	else
 		j->at++;
 	return key;
@@ -124,7 +124,7 @@ static size_t put_escape(struct sim_json *j, struct span s, size_t at,
 		return 1;
 	}
 	if (s.ptr[at] != 'u' || !read_hex4(s, at + 1, &c)) {
-		fail(j);
+		spoil(j);
 		return 1;
 	}
 	if (c >> 10 == 0x36 && at + 6 < s.len && s.ptr[at + 5] == '\\' &&
@@ -170,10 +170,10 @@ double sim_json_number(struct sim_json *j)
 	if (span_is_text(s, "false") || span_is_text(s, "null"))
 		return 0;
 	if (s.len == 0 || s.len >= sizeof(text))
-		return fail(j);
+		return spoil(j);
 	memcpy(text, s.ptr, s.len);
 	value = strtod(text, &end);
-	return *end == '\0' ? value : fail(j);
+	return *end == '\0' ? value : spoil(j);
 }
 
 static bool is_scalar(char c)
@@ -195,12 +195,12 @@ struct span sim_json_skip(struct sim_json *j)
 			raw_string(j);
 		} else if (c == '{' || c == '[') {
 			if (++depth > 63)
-				fail(j);
+				spoil(j);
 			kinds = kinds << 1 | (c == '{');
 			j->at += j->at < j->end;
 		} else if (depth > 0 && (c == '}' || c == ']')) {
 			if ((kinds & 1) != (c == '}'))
-				fail(j);
+				spoil(j);
 			kinds >>= 1;
 			depth--;
 			j->at += j->at < j->end;
@@ -210,7 +210,7 @@ struct span sim_json_skip(struct sim_json *j)
 			while (j->at < j->end && is_scalar(*j->at))
 				j->at++;
 		} else {
-			fail(j);
+			spoil(j);
 		}
 	} while (depth > 0 && !j->bad);
 	return (struct span){ from, j->bad ? 0 : (size_t)(j->at - from) };

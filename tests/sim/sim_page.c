@@ -98,11 +98,13 @@ static void put_about(struct buf *b, const char *name, const char *type,
 static double gauge_value(const struct sim_engine *e, size_t row, uint64_t i,
     uint64_t dp)
 {
+	struct sim_load load = sim_engine_load(e);
+
 	if (row == 0)
-		return (double)share(sim_engine_running(e), i, dp);
+		return (double)share(load.running, i, dp);
 	if (row == 1)
-		return (double)share(sim_engine_waiting(e), i, dp);
-	return sim_engine_kv_usage(e);
+		return (double)share(load.waiting, i, dp);
+	return load.kv_usage;
 }
 
 static void put_gauges(struct buf *b, const struct sim_engine *e,

@@ -237,10 +237,27 @@ void sim_house_fini(struct sim_house *h)
 	sim_page_shutdown();
 }
 
-struct sim_server *sim_house_find(struct sim_house *h, uint16_t port)
+static bool is_same_host(const struct sim_address *a,
+    const struct sim_address *b)
 {
-	for (size_t i = 0; i < h->n_servers; i++)
-		if (h->servers[i].address->port == port)
+	ptrdiff_t len = strrchr(a->text, ':') - a->text;
+
+	return strrchr(b->text, ':') - b->text == len &&
+	    memcmp(a->text, b->text, (size_t)len) == 0;
+}
+
+struct sim_server *sim_server_sibling(struct sim_server *s, uint64_t port)
+{
+	struct sim_house *h = s->house;
+	struct sim_server *found = NULL;
+
+	for (size_t i = 0; i < h->n_servers; i++) {
+		if (h->servers[i].address->port != port)
+			continue;
+		if (is_same_host(h->servers[i].address, s->address))
 			return &h->servers[i];
-	return NULL;
+		if (found == NULL)
+			found = &h->servers[i];
+	}
+	return found;
 }

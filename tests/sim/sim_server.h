@@ -38,8 +38,11 @@ int sim_house_init(struct sim_house *h, struct ev_loop *loop,
     const struct sim_options *o);
 void sim_house_fini(struct sim_house *h);
 
-/* NULL when this process has no such port. */
-struct sim_server *sim_house_find(struct sim_house *h, uint16_t port);
+/*
+ * The server of this process on that port, of the same address if there is one,
+ * or NULL.
+ */
+struct sim_server *sim_server_sibling(struct sim_server *s, uint64_t port);
 
 /* Works off what is due and sleeps until the next. After every submit. */
 void sim_server_wake(struct sim_server *s);

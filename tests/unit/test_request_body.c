@@ -249,8 +249,8 @@ static bool is_prefix(const struct request *front, const uint64_t *whole,
 {
 	size_t n = front->n_blocks > 0 ? front->n_blocks - 1 : 0;
 
-	return front->n_blocks <= n_whole &&
-	    memcmp(front->blocks, whole, n * sizeof(*whole)) == 0;
+	return front->n_blocks <= n_whole && (n == 0 ||
+	    memcmp(front->blocks, whole, n * sizeof(*whole)) == 0);
 }
 
 /*
@@ -379,7 +379,8 @@ static size_t keep_blocks(const char *path, const char *body, uint64_t *out)
 
 	assert_int_equal(r.status, 0);
 	assert_true(r.n_blocks <= BLOCKS_MAX);
-	memcpy(out, r.blocks, r.n_blocks * sizeof(*out));
+	for (size_t i = 0; i < r.n_blocks; i++)
+		out[i] = r.blocks[i];
 	return r.n_blocks;
 }
 

@@ -16,7 +16,7 @@ enum { MAX_FRAME = 16380 };
 
 /* HAProxy 2.6.12's own, but for a shorter list of arguments and a shorter name. */
 #define HAPROXY_HELLO                                                   \
-	"\x00\x00\x00\x5f" "\x01" "\x00\x00\x00\x01" "\x00" "\x00"      \
+	"\x00\x00\x00\x5b" "\x01" "\x00\x00\x00\x01" "\x00" "\x00"      \
 	"\x12" "supported-versions" "\x08" "\x03" "2.0"                 \
 	"\x0e" "max-frame-size" "\x03" "\xfc\xf0\x06"                   \
 	"\x0c" "capabilities" "\x08" "\x0a" "pipelining"                \
@@ -26,22 +26,22 @@ enum { MAX_FRAME = 16380 };
 	"\x0b" "status-code" "\x03" "\x00"                              \
 	"\x07" "message" "\x08" "\x06" "normal"
 #define NOTIFY                                                          \
-	"\x00\x00\x00\x24" "\x03" "\x00\x00\x00\x01" "\xf1\x00" "\x01"  \
+	"\x00\x00\x00\x1f" "\x03" "\x00\x00\x00\x01" "\xf1\x00" "\x01"  \
 	"\x04" "pick" "\x03"                                            \
 	"\x04" "body" "\x09" "\x02" "{}"                                \
 	"\x03" "len" "\x04" "\x02"                                      \
 	"\x00" "\x11"
 #define AGENT_HELLO                                                     \
-	"\x00\x00\x00\x47" "\x65" "\x00\x00\x00\x01" "\x00" "\x00"      \
+	"\x00\x00\x00\x40" "\x65" "\x00\x00\x00\x01" "\x00" "\x00"      \
 	"\x07" "version" "\x08" "\x03" "2.0"                            \
 	"\x0e" "max-frame-size" "\x03" "\xfc\xf0\x06"                   \
 	"\x0c" "capabilities" "\x08" "\x0a" "pipelining"
 #define AGENT_DISCONNECT                                                \
-	"\x00\x00\x00\x37" "\x66" "\x00\x00\x00\x01" "\x00" "\x00"      \
+	"\x00\x00\x00\x2f" "\x66" "\x00\x00\x00\x01" "\x00" "\x00"      \
 	"\x0b" "status-code" "\x03" "\x03"                              \
 	"\x07" "message" "\x08" "\x10" "frame is too big"
 #define ACK                                                             \
-	"\x00\x00\x00\x17" "\x67" "\x00\x00\x00\x01" "\xf1\x00" "\x01"  \
+	"\x00\x00\x00\x16" "\x67" "\x00\x00\x00\x01" "\xf1\x00" "\x01"  \
 	"\x01\x03\x02" "\x02" "ep" "\x08" "\x02" "s1"                   \
 	"\x02\x02\x04" "\x00"
 
