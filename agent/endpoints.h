@@ -43,7 +43,7 @@ struct endpoint {
 enum endpoint_health {
 	ENDPOINT_FRESH,		/* its numbers are younger than stale_ms */
 	ENDPOINT_STALE,		/* older, or never read; it may well serve */
-	ENDPOINT_DOWN,		/* refuses connections, or HAProxy says so */
+	ENDPOINT_DOWN,		/* refuses connections, sleeps, or HAProxy says so */
 };
 
 /* How it is: endpoint_view.stats[i] belongs to endpoints[i]. */

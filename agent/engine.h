@@ -25,6 +25,8 @@ enum engine_role {
 	ENGINE_BLOCK_TOKENS,	/* tokens in one KV block */
 	ENGINE_N_BLOCKS,	/* KV blocks of the engine */
 	ENGINE_CACHE_INFO,	/* labels carry the two numbers above */
+	ENGINE_START_TIME,	/* of the process, Unix seconds */
+	ENGINE_AWAKE,		/* 0: asleep, its cache is gone; else awake */
 };
 
 /* How several series of one row become one number. */
@@ -57,6 +59,8 @@ struct engine_reading {
 	float kv_used;			/* clamped to 0..1 */
 	uint32_t block_tokens, n_blocks;	/* 0: not told; n_blocks summed over
 					   data-parallel engines */
+	double start_time;		/* 0: not told */
+	bool is_asleep;
 };
 
 /* NULL when there is none of that name. Built-in engines only. */

@@ -142,7 +142,7 @@ enum prom_result engine_scan_end(struct engine_scan *s,
     struct engine_reading *out)
 {
 	enum prom_result result = prom_finish(&s->prom);
-	double kv_used;
+	double kv_used, awake;
 
 	*out = (struct engine_reading){ .has_queued = false };
 	if (result != PROM_OK)
@@ -156,6 +156,9 @@ enum prom_result engine_scan_end(struct engine_scan *s,
 		out->block_tokens = saturated(s->block_tokens.max);
 	if (!role_count(s, ENGINE_N_BLOCKS, &out->n_blocks))
 		out->n_blocks = saturated(s->n_blocks.sum);
+	if (!role_value(s, ENGINE_START_TIME, &out->start_time))
+		out->start_time = 0;
+	out->is_asleep = role_value(s, ENGINE_AWAKE, &awake) && awake == 0;
 	if (!out->has_queued && !out->has_running && !out->has_kv_used)
 		return PROM_BAD;
 	return PROM_OK;

@@ -2,6 +2,7 @@
  * options_pools.c - rows of one pool: its source, its metrics, its prefix index
  */
 #include "options_rows.h"
+#include "prompt.h"
 
 #include <errno.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static const struct conf_table scrape_table = {
 
 static const struct conf_row prefix_rows[] = {
 	{ .key = "blockSizeTokens", .decode = conf_u32, .preset = "64",
-	  .min = 1, .max = 1 << 16,
+	  .min = 1, .max = PROMPT_BLOCK_BYTES_MAX / PROMPT_TOKEN_BYTES,
 	  .offset = offsetof(struct prefix_options, block_tokens),
 	  .help = "tokens hashed as one" },
 	{ .key = "maxPrefixTokensToMatch", .decode = conf_u32,

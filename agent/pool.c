@@ -114,6 +114,15 @@ static uint32_t capacity_blocks(const struct pool *p)
 	return p->prefix_options.capacity_tokens / p->prefix_options.block_tokens;
 }
 
+/* Depths are counted in 16 bits: prefix.h. */
+static uint32_t max_blocks(const struct pool *p)
+{
+	uint32_t n = p->prefix_options.max_match_tokens /
+	    p->prefix_options.block_tokens;
+
+	return n < UINT16_MAX ? n : UINT16_MAX;
+}
+
 static struct home *home_new(struct pool *p, const struct endpoint_spec *s)
 {
 	struct home *h = calloc(1, sizeof(*h));
@@ -418,8 +427,7 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 		.prefix = p->prefix,
 		.block_bytes = p->prefix_options.block_tokens *
 		    PROMPT_TOKEN_BYTES,
-		.max_blocks = p->prefix_options.max_match_tokens /
-		    p->prefix_options.block_tokens,
+		.max_blocks = max_blocks(p),
 		.profile = &profile_default,
 	};
 	p->is_dirty = false;

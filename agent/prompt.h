@@ -22,6 +22,7 @@ enum prompt_section {
 
 enum {
 	PROMPT_TOKEN_BYTES = 4,	/* llm-d-router: tokenizer "estimate" */
+	PROMPT_BLOCK_BYTES_MAX = 4096,
 	PROMPT_CHAINS_MAX = 64,
 	PROMPT_BLOCKS_MAX = 65535,	/* of all chains: depths have 16 bits */
 };

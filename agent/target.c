@@ -41,6 +41,8 @@ struct target {
 	int last_status;
 	bool ready;
 	bool was_down;		/* it restarted, if it comes back */
+	bool is_asleep;
+	double start_time;	/* of the engine's process, if it tells */
 	struct endpoint_stats stats;
 };
 
@@ -79,15 +81,29 @@ static void tune_prefix(struct target *t, const struct engine_reading *r)
 	    tokens < UINT16_MAX ? (uint32_t)tokens : UINT16_MAX);
 }
 
+/* Nobody listened there for a while, another process does now, or it sleeps. */
+static bool lost_its_cache(const struct target *t,
+    const struct engine_reading *r)
+{
+	return t->was_down || (r->is_asleep && !t->is_asleep) ||
+	    (t->start_time != 0 && r->start_time != 0 &&
+		t->start_time != r->start_time);
+}
+
 static void take_reading(struct target *t, const struct engine_reading *r)
 {
 	bool is_first = t->stats.seen_ms == 0;
 
-	if (t->was_down) {
+	if (lost_its_cache(t, r)) {
 		prefix_purge(t->home->pool->prefix, t->home->slot);
-		t->was_down = false;
+		log_info("scrape.restarted", "pool=%s endpoint=%s asleep=%d "
+		    "prefix=purged", t->home->pool->name, t->home->name,
+		    r->is_asleep);
 		is_first = true;
 	}
+	t->was_down = false;
+	t->is_asleep = r->is_asleep;
+	t->start_time = r->start_time;
 	if (r->has_queued)
 		t->stats.queued = r->queued;
 	if (r->has_running)
@@ -262,6 +278,8 @@ void target_inherit(struct target *t, const struct target *old)
 {
 	t->stats = old->stats;
 	t->was_down = old->was_down;
+	t->is_asleep = old->is_asleep;
+	t->start_time = old->start_time;
 	memcpy(t->marks, old->marks, sizeof(t->marks));
 	if (t->http == NULL || old->http == NULL)
 		return;		/* nobody will ask it again: not down for ever */
@@ -271,7 +289,7 @@ void target_inherit(struct target *t, const struct target *old)
 
 static enum endpoint_health health_of(const struct target *t, int64_t now_ms)
 {
-	if (!t->ready || t->n_refused >= DOWN_AFTER_FAILURES)
+	if (!t->ready || t->is_asleep || t->n_refused >= DOWN_AFTER_FAILURES)
 		return ENDPOINT_DOWN;
 	if (t->stats.seen_ms == 0 ||
 	    now_ms - t->stats.seen_ms > options_of(t)->stale_ms)

@@ -362,8 +362,8 @@ static void test_yajl_agrees_on_what_is_valid(void **state)
 	assert_true(n_good > 10000 && n_bad > 10000);	/* or nothing is told */
 }
 
-/* yajl's "so far, so good" is our "not bad", on every prefix of anything. */
-static void test_yajl_agrees_on_what_may_still_become_valid(void **state)
+/* Of the prefixes of anything, yajl and we take the same; and bad stays bad. */
+static void test_yajl_agrees_on_every_prefix_of_anything(void **state)
 {
 	struct rng rng = { 8 };
 	char text[TEXT_MAX];
@@ -683,7 +683,7 @@ int main(void)
 		cmocka_unit_test(
 		    test_a_string_stops_at_its_quote_wherever_it_stands),
 		cmocka_unit_test(test_yajl_agrees_on_what_is_valid),
-		cmocka_unit_test(test_yajl_agrees_on_what_may_still_become_valid),
+		cmocka_unit_test(test_yajl_agrees_on_every_prefix_of_anything),
 		cmocka_unit_test(test_128_levels_pass_and_129_do_not),
 		cmocka_unit_test(test_each_level_is_closed_by_its_own_bracket),
 		cmocka_unit_test(test_a_megabyte_of_hostility_is_answered_at_once),

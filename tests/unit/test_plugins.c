@@ -50,7 +50,7 @@ static const struct {
 	/* (max - q) / (max - min): max 8, min 0. */
 	{ "queue-scorer", 3, 0, { { Q 0 }, { Q 2 }, { Q 8 } }, { 1, .75f, 0 } },
 	{ "queue-scorer", 3, 0, { { Q 4 }, { Q 4 }, { Q 4 } }, { 1, 1, 1 } },
-	{ "queue-scorer", 1, 0, { { Q 9 } }, { Q 1 } },
+	{ "queue-scorer", 1, 0, { { Q 9 } }, { 1 } },
 	/* q = scraped + sent since: 1+3, 2+0, 0+0. */
 	{ "queue-scorer", 3, 0, { { Q 1, .unsettled = 3 }, { Q 2 }, { Q 0 } },
 	    { 0, .5f, 1 } },
@@ -60,7 +60,7 @@ static const struct {
 	{ "queue-scorer", 2, 0, { { Q 7 }, { Q 0, STALE } }, { 1, 0 } },
 	{ "queue-scorer", 2, 0, { { Q 0, STALE }, { Q 0, STALE } }, { 0, 0 } },
 	/* Down ones are candidates only when all are: alike, as stale. */
-	{ "queue-scorer", 1, 0, { { Q 0, .health = ENDPOINT_DOWN } }, { Q 0 } },
+	{ "queue-scorer", 1, 0, { { Q 0, .health = ENDPOINT_DOWN } }, { 0 } },
 	/* What an engine claims may be anything; it must not wrap to none. */
 	{ "queue-scorer", 2, 0, { { Q MANY, .unsettled = 1 }, { Q 0 } },
 	    { 0, 1 } },

@@ -1,0 +1,61 @@
+/*
+ * The first byte chooses the path and how much HAProxy said of the length; the rest is
+ * the body.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "fuzz.h"
+#include "must.h"
+#include "prompt.h"
+#include "request.h"
+
+enum { BLOCK_BYTES = 16, MAX_BLOCKS = 50, ARENA_BYTES = 1 << 20 };
+
+static const char *const paths[] = {
+	"/v1/chat/completions", "/v1/completions", "/v1/responses",
+	"/v1/embeddings", "/v1/messages", "/inference/v1/generate", "/generate",
+	"/v1/models",
+};
+
+static void check_inside(struct span s, struct span body)
+{
+	must(s.len == 0 ||
+	    (s.ptr >= body.ptr && s.ptr + s.len <= body.ptr + body.len));
+}
+
+static void check(const struct request *r)
+{
+	size_t at = 0;
+
+	must(r->status == 0 || r->status == 400);
+	must((r->status == 0) == (r->message == NULL));
+	check_inside(r->model, r->ask->body);
+	check_inside(r->cache_salt, r->ask->body);
+	must(r->n_blocks <= MAX_BLOCKS && r->n_chains <= PROMPT_CHAINS_MAX);
+	for (size_t k = 0; k < r->n_chains; k++) {
+		must(r->chains[k].first == at && r->chains[k].n > 0);
+		at += r->chains[k].n;
+	}
+	must(at == r->n_blocks);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct request r;
+
+	if (size == 0)
+		return 0;
+	struct arena *arena = arena_new(4096, ARENA_BYTES);
+	struct ask ask = { .path = span_of(paths[data[0] % 8]),
+		.body = { (const char *)data + 1, size - 1 },
+		.body_len = size - 1 + (data[0] >> 3 & 1) };
+
+	if ((data[0] >> 4 & 1) != 0)
+		ask.headers = (struct span){ "\x0e" "content-length\x01" "1", 17 };
+	request_parse(&r, &ask, BLOCK_BYTES, MAX_BLOCKS, arena);
+	check(&r);
+	arena_free(arena);
+	return 0;
+}

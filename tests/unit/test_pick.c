@@ -1,0 +1,506 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "arena.h"
+#include "help.h"
+#include "pick.h"
+#include "plugin.h"
+#include "prefix.h"
+#include "rng.h"
+
+#define BLOCK64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+#define PROMPT4 "a" BLOCK64 "b" BLOCK64 "c" BLOCK64 "d" BLOCK64
+
+static struct arena *arena;
+static struct rng rng;
+
+/* Four blocks of 64 bytes. */
+static struct request ask_four_blocks(struct ask *ask)
+{
+	struct request r;
+
+	*ask = help_ask("/v1/completions",
+	    "{\"model\":\"m\",\"prompt\":\"" PROMPT4 "\"}");
+	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, arena);
+	assert_int_equal(r.n_blocks, 4);
+	return r;
+}
+
+/* With a body, and no prompt that we can see: scheduled by load alone. */
+static struct request ask_no_prompt(void)
+{
+	return (struct request){ .has_body = true };
+}
+
+static struct pick pick(const struct help_pool *p, const struct request *r)
+{
+	struct pick out;
+
+	pick_endpoint(&out, &p->view, r, &rng, arena);
+	return out;
+}
+
+static size_t row_of(const struct help_pool *p, const struct endpoint *e)
+{
+	assert_in_range((uintptr_t)e, (uintptr_t)p->endpoints,
+	    (uintptr_t)&p->endpoints[p->view.n_endpoints - 1]);
+	return (size_t)(e - p->endpoints);
+}
+
+/*
+ *	     queued  kv   held   queue  kv   prefix   2q + 2kv + 3p
+ *	s00       0  .5    0/4     1    .5     0        3
+ *	s01       2  0     2/4    .75    1    .5        5
+ *	s02       8  .25   4/4     0   .75     1        4.5
+ */
+static void make_known(struct help_pool *p, const struct request *r)
+{
+	static const uint32_t queued[] = { 0, 2, 8 };
+	static const float kv_used[] = { .5f, 0, .25f };
+
+	help_pool_init(p, "pool", 3);
+	for (size_t i = 0; i < 3; i++) {
+		p->stats[i].queued = queued[i];
+		p->stats[i].running = (uint32_t)i;
+		p->stats[i].kv_used = kv_used[i];
+	}
+	prefix_insert(p->view.prefix, 1, r->blocks, 2, 0);
+	prefix_insert(p->view.prefix, 2, r->blocks, 4, 0);
+}
+
+static void test_the_weighted_sum_decides(void **state)
+{
+	struct help_pool p;
+	struct ask ask;
+	struct request r = ask_four_blocks(&ask);
+	struct pick got;
+
+	(void)state;
+	make_known(&p, &r);
+	r.wants_why = true;
+	got = pick(&p, &r);
+	assert_int_equal(got.status, 0);
+	assert_int_equal(got.n, 3);
+	assert_int_equal(row_of(&p, got.choices[0]), 1);
+	assert_int_equal(row_of(&p, got.choices[1]), 2);
+	assert_int_equal(row_of(&p, got.choices[2]), 0);
+	assert_string_equal(got.why, "5.000 of 3: queue-scorer=0.750*2 "
+	    "kv-cache-utilization-scorer=1.000*2 prefix-cache-scorer=0.500*3 "
+	    "queued=2+0 running=1 kv=0.000 prefix=2/4");
+	help_pool_fini(&p);
+}
+
+static void test_a_pick_is_reserved_and_remembered(void **state)
+{
+	struct help_pool p;
+	struct ask ask;
+	struct request r = ask_four_blocks(&ask);
+
+	(void)state;
+	make_known(&p, &r);
+	pick(&p, &r);
+	assert_int_equal(p.live[0].picked, 0);
+	assert_int_equal(p.live[1].picked, 1);
+	assert_int_equal(p.live[2].picked, 0);
+	assert_int_equal(prefix_count(p.view.prefix, 1), 4);
+	r.wants_why = true;	/* now queued 2+1 and 4/4: 2*.625 + 2 + 3 */
+	assert_memory_equal(pick(&p, &r).why, "6.250 of 3:", 11);
+	help_pool_fini(&p);
+}
+
+static void test_why_is_only_for_those_who_asked(void **state)
+{
+	struct help_pool p;
+	struct request r = ask_no_prompt();
+
+	(void)state;
+	help_pool_init(&p, "pool", 2);
+	assert_null(pick(&p, &r).why);
+	r.has_body = false;
+	assert_null(pick(&p, &r).why);
+	r.wants_why = true;
+	assert_string_equal(pick(&p, &r).why, "no body: any endpoint");
+	r.has_body = r.is_cut = true;
+	assert_non_null(strstr(pick(&p, &r).why, "prefix=0/0 cut"));
+	help_pool_fini(&p);
+}
+
+/* ---- who may be picked ---- */
+
+static const struct {
+	const char *health;	/* f, s, d: one endpoint each */
+	const char *never;	/* rows that are not chosen at all */
+	const char *first;	/* rows that may come first */
+} healths[] = {
+	{ "ff", "", "01" },
+	{ "fd", "1", "0" },
+	{ "dfd", "02", "1" },
+	{ "ddd", "", "012" },	/* then our picture is what is wrong */
+	{ "fs", "", "0" },
+	{ "sd", "1", "0" },
+	{ "ssd", "2", "01" },
+	{ "d", "", "0" },
+};
+
+static uint8_t health_of(char letter)
+{
+	return letter == 'f' ? ENDPOINT_FRESH :
+	    letter == 's' ? ENDPOINT_STALE : ENDPOINT_DOWN;
+}
+
+static void test_down_is_avoided_and_stale_comes_last(void **state)
+{
+	struct request r = ask_no_prompt();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(healths) / sizeof(*healths); i++) {
+		struct help_pool p;
+		size_t n = strlen(healths[i].health);
+
+		help_pool_init(&p, "pool", n);
+		for (size_t k = 0; k < n; k++)
+			p.stats[k].health = health_of(healths[i].health[k]);
+		for (int round = 0; round < 50; round++) {
+			struct pick got = pick(&p, &r);
+
+			arena_reset(arena);
+			memset(p.live, 0, sizeof(p.live));
+			assert_int_equal(got.n, n - strlen(healths[i].never));
+			assert_non_null(strchr(healths[i].first,
+			    '0' + (int)row_of(&p, got.choices[0])));
+			for (size_t k = 0; k < got.n; k++)
+				assert_null(strchr(healths[i].never, '0' +
+				    (int)row_of(&p, got.choices[k])));
+		}
+		help_pool_fini(&p);
+	}
+}
+
+static void test_an_empty_pool_is_503_once_it_is_known(void **state)
+{
+	struct help_pool p;
+	struct request r = ask_no_prompt();
+	struct pick got;
+
+	(void)state;
+	help_pool_init(&p, "pool", 0);
+	got = pick(&p, &r);
+	assert_int_equal(got.status, 503);
+	assert_string_equal(got.reason, "rejected-no-endpoints");
+	assert_non_null(got.message);
+	assert_int_equal(got.n, 0);
+
+	p.view.is_known = false;	/* HAProxy may know better */
+	got = pick(&p, &r);
+	assert_int_equal(got.status, 0);
+	assert_null(got.reason);
+	assert_int_equal(got.n, 0);
+	help_pool_fini(&p);
+}
+
+static void test_a_refused_request_is_not_picked_for(void **state)
+{
+	struct help_pool p;
+	struct request r = { .has_body = true, .status = 400,
+		.message = "no model" };
+	struct pick got;
+
+	(void)state;
+	help_pool_init(&p, "pool", 2);
+	got = pick(&p, &r);
+	assert_int_equal(got.status, 400);
+	assert_string_equal(got.message, "no model");
+	assert_int_equal(got.n, 0);
+	assert_int_equal(help_picked(&p), 0);
+	help_pool_fini(&p);
+}
+
+static void test_without_a_body_any_endpoint_will_do(void **state)
+{
+	struct help_pool p;
+	struct request r = { 0 };
+	unsigned hits[8] = { 0 };
+
+	(void)state;
+	help_pool_init(&p, "pool", 8);
+	p.stats[3].health = ENDPOINT_DOWN;
+	p.stats[4].queued = 1000;
+	for (int i = 0; i < 7000; i++) {
+		struct pick got = pick(&p, &r);
+
+		assert_int_equal(got.n, PICK_CHOICES_MAX);
+		hits[row_of(&p, got.choices[0])]++;
+		for (size_t k = 1; k < got.n; k++)
+			assert_ptr_not_equal(got.choices[k], got.choices[k - 1]);
+		arena_reset(arena);
+	}
+	for (size_t i = 0; i < 8; i++)	/* 1000 each, sigma 29 */
+		assert_in_range(hits[i], i == 3 ? 0 : 820, i == 3 ? 0 : 1180);
+	assert_int_equal(help_picked(&p), 0);
+	help_pool_fini(&p);
+}
+
+/* ---- properties ---- */
+
+/* The winner's endpoint does not depend on where in the view it stands. */
+static void test_the_order_of_the_view_does_not_matter(void **state)
+{
+	enum { N = 6 };
+	struct request r = ask_no_prompt();
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		struct help_pool p;
+		uint32_t winner = 0;
+
+		help_pool_init(&p, "pool", N);
+		for (uint32_t shift = 0; shift < N; shift++) {
+			struct pick got;
+			struct rng numbers = { (uint64_t)round };
+
+			for (uint32_t i = 0; i < N; i++) {
+				struct endpoint_stats *s =
+				    &p.stats[(i + shift) % N];
+
+				/* Distinct loads: no tie is left to chance. */
+				s->queued = rng_below(&numbers, 10) * N + i;
+				s->kv_used = (float)rng_below(&numbers, 100) /
+				    100.f;
+			}
+			memset(p.live, 0, sizeof(p.live));
+			got = pick(&p, &r);
+			assert_int_equal(got.n, PICK_CHOICES_MAX);
+			size_t row = row_of(&p, got.choices[0]);
+			uint32_t id = (uint32_t)(row + N - shift) % N;
+
+			if (shift == 0)
+				winner = id;
+			assert_int_equal(id, winner);
+			arena_reset(arena);
+		}
+		help_pool_fini(&p);
+	}
+}
+
+static void test_every_tied_endpoint_is_hit(void **state)
+{
+	enum { N = 20, ROUNDS = 10000 };
+	struct request r = ask_no_prompt();
+	struct help_pool p;
+	unsigned hits[N] = { 0 };
+
+	(void)state;
+	help_pool_init(&p, "pool", N);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct pick got = pick(&p, &r);
+
+		hits[row_of(&p, got.choices[0])]++;
+		memset(p.live, 0, sizeof(p.live));
+		arena_reset(arena);
+	}
+	for (size_t i = 0; i < N; i++)	/* 500 each, sigma 22 */
+		assert_in_range(hits[i], 370, 630);
+	help_pool_fini(&p);
+}
+
+/* One after the other on equal endpoints: dealt out like cards. */
+static void test_a_burst_is_dealt_out_evenly(void **state)
+{
+	enum { N = 7 };
+	struct request r = ask_no_prompt();
+	struct help_pool p;
+
+	(void)state;
+	help_pool_init(&p, "pool", N);
+	for (uint32_t i = 0; i < 10 * N; i++) {
+		pick(&p, &r);
+		for (size_t k = 0; k < N; k++)
+			assert_in_range(p.live[k].picked, i / N, i / N + 1);
+		arena_reset(arena);
+	}
+	help_pool_fini(&p);
+}
+
+/* `picked` and `settled` only ever differ by what is on its way. */
+static void test_counts_may_wrap(void **state)
+{
+	struct request r = ask_no_prompt();
+	struct help_pool p;
+
+	(void)state;
+	help_pool_init(&p, "pool", 2);
+	for (size_t i = 0; i < 2; i++)
+		p.live[i].picked = p.stats[i].settled = UINT32_MAX - 2;
+	for (int i = 0; i < 10; i++)
+		pick(&p, &r);
+	assert_int_equal(endpoint_unsettled(&p.view, 0), 5);
+	assert_int_equal(endpoint_unsettled(&p.view, 1), 5);
+	help_pool_fini(&p);
+}
+
+/* Workers keep a view for a turn; a slot may join the index meanwhile. */
+static void test_a_slot_younger_than_the_view_does_no_harm(void **state)
+{
+	struct help_pool p;
+	struct ask ask;
+	struct request r = ask_four_blocks(&ask);
+
+	(void)state;
+	help_pool_init(&p, "pool", 2);
+	for (uint32_t slot = 2; slot < PREFIX_SLOTS_MAX; slot += 999) {
+		prefix_join(p.view.prefix, (uint16_t)slot, 100);
+		prefix_insert(p.view.prefix, (uint16_t)slot, r.blocks, 4, 0);
+	}
+	assert_int_equal(pick(&p, &r).n, 2);
+	help_pool_fini(&p);
+}
+
+static void test_several_prompts_count_together(void **state)
+{
+	struct help_pool p;
+	struct ask ask = help_ask("/v1/completions", "{\"model\":\"m\","
+	    "\"prompt\":[\"a" BLOCK64 "\",\"b" BLOCK64 "c" BLOCK64 "\","
+	    "\"" PROMPT4 "\"]}");
+	struct request r;
+
+	(void)state;
+	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, arena);
+	assert_int_equal(r.n_chains, 3);
+	help_pool_init(&p, "pool", 2);
+	/* s01 holds the second prompt and one block of the third: 1 + 2 + 1 of
+	 * 7, for the first is the front of the third. */
+	prefix_insert(p.view.prefix, 1, r.blocks + r.chains[1].first, 2, 0);
+	prefix_insert(p.view.prefix, 1, r.blocks + r.chains[2].first, 1, 0);
+	r.wants_why = true;
+	struct pick got = pick(&p, &r);
+
+	assert_int_equal(row_of(&p, got.choices[0]), 1);
+	assert_non_null(strstr(got.why, " prefix=4/7"));
+	assert_int_equal(prefix_count(p.view.prefix, 1), 6);
+	help_pool_fini(&p);
+}
+
+/* No memory, no pick, no harm: HAProxy's own balancing serves. */
+static void test_a_spent_arena_gives_no_pick(void **state)
+{
+	struct help_pool p;
+	struct request r = ask_no_prompt();
+
+	(void)state;
+	help_pool_init(&p, "pool", 64);
+	for (size_t max = 16; max <= 256 << 10; max *= 2) {
+		struct arena *small = arena_new(16, max);
+		struct pick got;
+		uint64_t before = help_picked(&p);
+
+		pick_endpoint(&got, &p.view, &r, &rng, small);
+		assert_int_equal(got.status, 0);
+		assert_int_equal(got.n != 0, help_picked(&p) == before + 1);
+		arena_free(small);
+	}
+	assert_true(help_picked(&p) > 0);
+	help_pool_fini(&p);
+}
+
+/* ---- many at once ---- */
+
+enum { THREADS = 4, ROUNDS = 200, PICKS = 50, CROWD = 8 };
+
+struct crowd {
+	struct help_pool pool;
+	pthread_barrier_t start, end;
+};
+
+static void *crowd_main(void *arg)
+{
+	struct crowd *c = arg;
+	struct request r = ask_no_prompt();
+	struct rng mine = { (uint64_t)(uintptr_t)&mine };
+	struct arena *a = arena_new(256 << 10, 1 << 20);
+
+	for (int round = 0; round < ROUNDS; round++) {
+		pthread_barrier_wait(&c->start);
+		for (int i = 0; i < PICKS; i++) {
+			struct pick out;
+
+			arena_reset(a);
+			pick_endpoint(&out, &c->pool.view, &r, &mine, a);
+		}
+		pthread_barrier_wait(&c->end);
+	}
+	arena_free(a);
+	return NULL;
+}
+
+/* The field's herding bug: all who look at once see the same idle endpoint. */
+static void test_a_crowd_spreads_evenly_and_no_pick_is_lost(void **state)
+{
+	static struct crowd c;
+	pthread_t threads[THREADS];
+
+	(void)state;
+	help_pool_init(&c.pool, "pool", CROWD);
+	pthread_barrier_init(&c.start, NULL, THREADS + 1);
+	pthread_barrier_init(&c.end, NULL, THREADS + 1);
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, crowd_main, &c);
+	for (uint64_t round = 1; round <= ROUNDS; round++) {
+		uint64_t even = round * THREADS * PICKS / CROWD;
+
+		pthread_barrier_wait(&c.start);
+		pthread_barrier_wait(&c.end);
+		assert_int_equal(help_picked(&c.pool), round * THREADS * PICKS);
+		for (size_t k = 0; k < CROWD; k++)
+			assert_in_range(c.pool.live[k].picked, even - 1,
+			    even + 1);
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&c.start);
+	pthread_barrier_destroy(&c.end);
+	help_pool_fini(&c.pool);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	rng.state = 1;
+	arena = arena_new(256 << 10, 16 << 20);
+	return arena == NULL;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	arena_free(arena);
+	return 0;
+}
+
+#define unit(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit(test_the_weighted_sum_decides),
+		unit(test_a_pick_is_reserved_and_remembered),
+		unit(test_why_is_only_for_those_who_asked),
+		unit(test_down_is_avoided_and_stale_comes_last),
+		unit(test_an_empty_pool_is_503_once_it_is_known),
+		unit(test_a_refused_request_is_not_picked_for),
+		unit(test_without_a_body_any_endpoint_will_do),
+		unit(test_the_order_of_the_view_does_not_matter),
+		unit(test_every_tied_endpoint_is_hit),
+		unit(test_a_burst_is_dealt_out_evenly),
+		unit(test_counts_may_wrap),
+		unit(test_a_slot_younger_than_the_view_does_no_harm),
+		unit(test_several_prompts_count_together),
+		unit(test_a_spent_arena_gives_no_pick),
+		unit(test_a_crowd_spreads_evenly_and_no_pick_is_lost),
+	};
+
+	return cmocka_run_group_tests_name("pick", tests, NULL, NULL);
+}
