@@ -127,30 +127,31 @@ static const char tgi_page[] =
 	"tgi_request_generated_tokens_bucket{le=\"1\"} 0\n";
 
 #define ALL true, true, true
+#define REST 0, false		/* no start time, awake */
 
 static const struct {
 	const char *engine, *page;
 	struct engine_reading reading;
 } pages[] = {
-	{ "vllm", vllm_page, { ALL, 3, 5, 0.25f, 16, 27000 } },
-	{ "vllm", vllm_dp_page, { ALL, 13, 12, 0.5f, 16, 2200 } },
-	{ "vllm", vllm_old_page, { ALL, 2, 1, 0.5f, 32, 0 } },
-	{ "vllm", vllm_both_page, { true, false, true, 2, 0, 0.5f, 0, 0 } },
-	{ "sglang", sglang_page, { ALL, 4, 9, 0.28f, 64, 2000 } },
-	{ "sglang", sglang_priority_page, { ALL, 3, 14, 0.5f, 16, 62500 } },
-	{ "trtllm-serve", trtllm_page, { ALL, 1, 6, 0.125f, 32, 101256 } },
-	{ "triton-tensorrt-llm", triton_page, { ALL, 2, 1, 0.5f, 64, 6239 } },
-	{ "tgi", tgi_page, { true, true, false, 7, 4, 0, 0, 0 } },
+	{ "vllm", vllm_page, { ALL, 3, 5, 0.25f, 16, 27000, REST } },
+	{ "vllm", vllm_dp_page, { ALL, 13, 12, 0.5f, 16, 2200, REST } },
+	{ "vllm", vllm_old_page, { ALL, 2, 1, 0.5f, 32, 0, REST } },
+	{ "vllm", vllm_both_page, { true, false, true, 2, 0, 0.5f, 0, 0, REST } },
+	{ "sglang", sglang_page, { ALL, 4, 9, 0.28f, 64, 2000, REST } },
+	{ "sglang", sglang_priority_page, { ALL, 3, 14, 0.5f, 16, 62500, REST } },
+	{ "trtllm-serve", trtllm_page, { ALL, 1, 6, 0.125f, 32, 101256, REST } },
+	{ "triton-tensorrt-llm", triton_page, { ALL, 2, 1, 0.5f, 64, 6239, REST } },
+	{ "tgi", tgi_page, { true, true, false, 7, 4, 0, 0, 0, REST } },
 	/* sums saturate, shares are clamped one by one */
 	{ "vllm", "vllm:num_requests_waiting 4e9\nvllm:num_requests_waiting 4e9\n"
 	  "vllm:num_requests_running +Inf\n"
 	  "vllm:kv_cache_usage_perc 63\nvllm:kv_cache_usage_perc 0\n",
-	  { ALL, UINT32_MAX, UINT32_MAX, 0.5f, 0, 0 } },
+	  { ALL, UINT32_MAX, UINT32_MAX, 0.5f, 0, 0, REST } },
 	/* what is no count is not there */
 	{ "vllm", "vllm:num_requests_waiting NaN\nvllm:num_requests_running -1\n"
 	  "vllm:kv_cache_usage_perc 0.5\nvllm:kv_cache_usage_perc NaN\n"
 	  "vllm:cache_config_info{block_size=\"-16\",num_gpu_blocks=\"1e9\"} 1\n",
-	  { false, false, true, 0, 0, 0.5f, 0, 0 } },
+	  { false, false, true, 0, 0, 0.5f, 0, 0, REST } },
 };
 
 static enum prom_result scan(const struct engine *e, const char *page,
@@ -272,7 +273,7 @@ static void test_an_engine_is_made_from_configuration(void **state)
 	const struct engine *e = engine_make(&o, arena, &why);
 	struct engine_reading got;
 	const struct engine_reading want = { true, false, true, 5, 0, 0.5f, 8,
-		100 };
+		100, REST };
 
 	(void)state;
 	assert_non_null(e);
@@ -323,6 +324,44 @@ static void test_an_engine_without_memory_is_a_fault(void **state)
 	assert_true(bytes > 0);
 }
 
+#define SLEEP(awake, level1) \
+	"vllm:num_requests_waiting 0.0\n" \
+	"vllm:engine_sleep_state{engine=\"0\",sleep_state=\"awake\"} " awake "\n" \
+	"vllm:engine_sleep_state{engine=\"0\"," \
+	"sleep_state=\"weights_offloaded\"} " level1 "\n" \
+	"vllm:engine_sleep_state{engine=\"0\",sleep_state=\"discard_all\"} 0.0\n"
+
+static void test_an_engine_that_sleeps_says_so(void **state)
+{
+	static const struct { const char *page; bool is_asleep; } rows[] = {
+		{ "vllm:num_requests_waiting 0.0\n", false },	/* older vLLM */
+		{ SLEEP("1.0", "0.0"), false },
+		{ SLEEP("0.0", "1.0"), true },
+	};
+	struct engine_reading r;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(scan(engine_find("vllm"), rows[i].page, 1, &r),
+		    PROM_OK);
+		assert_int_equal(r.is_asleep, rows[i].is_asleep);
+	}
+}
+
+static void test_the_start_of_the_process_is_read(void **state)
+{
+	struct engine_reading r;
+
+	(void)state;
+	assert_int_equal(scan(engine_find("vllm"),
+	    "process_start_time_seconds 1.76e+09\n"
+	    "vllm:num_requests_waiting 0.0\n", 7, &r), PROM_OK);
+	assert_true(r.start_time == 1.76e9);
+	assert_int_equal(scan(engine_find("vllm"),
+	    "vllm:num_requests_waiting 0.0\n", 7, &r), PROM_OK);
+	assert_true(r.start_time == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +372,8 @@ int main(void)
 		cmocka_unit_test(test_an_engine_is_made_from_configuration),
 		cmocka_unit_test(test_an_engine_that_cannot_be_made_is_a_fault),
 		cmocka_unit_test(test_an_engine_without_memory_is_a_fault),
+		cmocka_unit_test(test_an_engine_that_sleeps_says_so),
+		cmocka_unit_test(test_the_start_of_the_process_is_read),
 	};
 
 	return cmocka_run_group_tests_name("engines", tests, NULL, NULL);
