@@ -5,8 +5,6 @@
 
 bool hdrs_next(struct reader *r, struct span *name, struct span *value)
 {
-	if (reader_left(r) == 0)
-		return false;
 	*name = reader_string(r);
 	*value = reader_string(r);
 	return !r->bad && name->len + value->len > 0;

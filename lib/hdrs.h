@@ -11,5 +11,8 @@
 
 #include "reader.h"
 
-/* False at the end, and when the block is malformed (ask r->bad). */
+/*
+ * False at the end, and when the block is malformed (ask r->bad), as one is that
+ * stops without its end, or has no byte at all.
+ */
 bool hdrs_next(struct reader *r, struct span *name, struct span *value);

@@ -34,8 +34,9 @@ static struct endpoint_live live[N];
 static struct endpoint_view pool = { .pool = "p", .is_known = true,
 	.n_endpoints = N, .endpoints = endpoints, .stats = stats, .n_slots = N,
 	.live = live, .block_bytes = 16, .max_blocks = 256 };
-static const struct endpoint_view empty = { .pool = "e", .is_known = true };
-static const struct endpoint_view unknown = { .pool = "u" };
+static const struct endpoint_view empty = { .pool = "e", .is_known = true,
+	.block_bytes = 16 };
+static const struct endpoint_view unknown = { .pool = "u", .block_bytes = 16 };
 static const struct endpoint_view *const views[] = { &empty, &pool, &unknown };
 static const struct fleet fleet = { 3, views };
 

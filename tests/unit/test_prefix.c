@@ -21,7 +21,7 @@ enum {
 
 /* ---- chains with common fronts: paths through one tree of blocks ---- */
 
-/* Block `level` of the path that the bits of `path` choose, from one of the roots. */
+/* Block `level` of the path that the bits of `path` choose, from some root. */
 static uint64_t block_hash(uint32_t path, uint32_t level)
 {
 	uint32_t turns = path / ROOTS & ((1u << level) - 1);
@@ -358,8 +358,8 @@ static void insert_own(struct prefix_index *p, uint16_t slot, uint32_t from,
 }
 
 /*
- * One has everything when nine more join. Each gets its tenth as it comes, and the
- * first is not driven below its own.
+ * One has everything when nine more join. Each gets its tenth as it comes, and
+ * the first is not driven below its own.
  */
 static void test_all_get_their_share_when_many_join(void **state)
 {
@@ -404,9 +404,9 @@ static void test_many_small_debts_make_room_for_one_chain(void **state)
 }
 
 /*
- * XXH64 is no secret: a client may send blocks whose hashes agree. Here the second
- * block of one chain is the last of another that fills the endpoint, and what makes
- * room must not take away what the new blocks hang on.
+ * XXH64 is no secret: a client may send blocks whose hashes agree. Here the
+ * second block of one chain is the last of another that fills the endpoint, and
+ * what makes room must not take away what the new blocks hang on.
  */
 static void test_crafted_hashes_do_not_knot_the_lists(void **state)
 {
@@ -651,13 +651,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_history_ends_as_the_plain_lists_say),
 		cmocka_unit_test(test_the_least_recent_leaf_goes_first),
-		cmocka_unit_test(test_a_chain_beyond_the_capacity_keeps_its_front),
+		cmocka_unit_test(
+		    test_a_chain_beyond_the_capacity_keeps_its_front),
 		cmocka_unit_test(test_who_has_not_joined_holds_nothing),
 		cmocka_unit_test(test_all_get_their_share_when_many_join),
 		cmocka_unit_test(test_many_small_debts_make_room_for_one_chain),
 		cmocka_unit_test(test_crafted_hashes_do_not_knot_the_lists),
 		cmocka_unit_test(test_no_collision_breaks_a_bound),
-		cmocka_unit_test(test_a_thousand_endpoints_are_matched_one_by_one),
+		cmocka_unit_test(
+		    test_a_thousand_endpoints_are_matched_one_by_one),
 		cmocka_unit_test(test_memory_is_what_was_given),
 		cmocka_unit_test(test_an_index_without_room_takes_nothing),
 		cmocka_unit_test(test_two_write_while_two_match),

@@ -14,7 +14,7 @@
 
 enum { MAX_FRAME = 16380 };
 
-/* HAProxy 2.6.12's own, but for a shorter list of arguments and a shorter name. */
+/* HAProxy 2.6.12's own, but for fewer arguments and a shorter engine-id. */
 #define HAPROXY_HELLO                                                   \
 	"\x00\x00\x00\x5b" "\x01" "\x00\x00\x00\x01" "\x00" "\x00"      \
 	"\x12" "supported-versions" "\x08" "\x03" "2.0"                 \
@@ -199,7 +199,8 @@ static const struct {
 	  BYTES("\x09\x02\x00\xff") },
 };
 
-static void assert_same_data(const struct spop_data *a, const struct spop_data *b)
+static void assert_same_data(const struct spop_data *a,
+    const struct spop_data *b)
 {
 	assert_int_equal(a->type, b->type);
 	assert_int_equal(a->number, b->number);
@@ -426,7 +427,7 @@ static void test_every_scope_and_type_of_set_var_reads_back(void **state)
 		}
 }
 
-static void test_a_frame_that_does_not_fit_is_full_and_can_be_undone(void **state)
+static void test_a_frame_that_does_not_fit_can_be_undone(void **state)
 {
 	struct spop_data value = spop_string(span_of("some text"));
 
@@ -666,19 +667,22 @@ int main(void)
 		cmocka_unit_test(test_ids_beyond_the_frame_are_bad),
 		cmocka_unit_test(test_typed_data_is_these_bytes_both_ways),
 		cmocka_unit_test(test_every_truncation_of_typed_data_is_bad),
-		cmocka_unit_test(test_an_unknown_type_is_bad_whatever_its_flags),
+		cmocka_unit_test(
+		    test_an_unknown_type_is_bad_whatever_its_flags),
 		cmocka_unit_test(test_every_frame_reads_back_as_written),
 		cmocka_unit_test(test_every_message_reads_back_as_written),
 		cmocka_unit_test(test_every_truncation_of_a_payload_is_bad),
 		cmocka_unit_test(test_actions_are_these_bytes),
-		cmocka_unit_test(test_every_scope_and_type_of_set_var_reads_back),
 		cmocka_unit_test(
-		    test_a_frame_that_does_not_fit_is_full_and_can_be_undone),
+		    test_every_scope_and_type_of_set_var_reads_back),
+		cmocka_unit_test(
+		    test_a_frame_that_does_not_fit_can_be_undone),
 		cmocka_unit_test(test_a_hello_is_accepted_or_refused_by_name),
 		cmocka_unit_test(test_what_haproxy_says_of_itself_is_heard),
 		cmocka_unit_test(test_an_agent_hello_is_these_bytes),
 		cmocka_unit_test(test_a_disconnect_reads_back_both_ways),
-		cmocka_unit_test(test_a_disconnect_without_a_code_is_no_normal_one),
+		cmocka_unit_test(
+		    test_a_disconnect_without_a_code_is_no_normal_one),
 		cmocka_unit_test(test_no_bytes_lead_a_walk_out_of_the_frame),
 	};
 

@@ -121,7 +121,7 @@ static void test_bytes_come_out_in_network_order(void **state)
 	assert_memory_equal(out, want, sizeof(want));
 }
 
-static void test_in_every_smaller_space_it_is_full_and_stays_inside(void **state)
+static void test_in_less_space_it_is_full_and_stays_inside(void **state)
 {
 	enum { WHOLE = 22 };
 	uint8_t whole[WHOLE], out[WHOLE];
@@ -141,7 +141,7 @@ static void test_in_every_smaller_space_it_is_full_and_stays_inside(void **state
 	}
 }
 
-static void test_after_the_first_that_does_not_fit_nothing_is_written(void **state)
+static void test_after_what_does_not_fit_nothing_is_written(void **state)
 {
 	uint8_t out[4] = { 0 };
 	struct writer w = writer_over(out, 3);
@@ -188,16 +188,18 @@ static void test_a_patch_overwrites_four_bytes_and_no_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_varints_are_spelled_as_haproxy_spells_them),
+		cmocka_unit_test(
+		    test_varints_are_spelled_as_haproxy_spells_them),
 		cmocka_unit_test(test_every_varint_reads_back),
 		cmocka_unit_test(test_every_varint_has_one_spelling),
 		cmocka_unit_test(test_bytes_come_out_in_network_order),
 		cmocka_unit_test(
-		    test_in_every_smaller_space_it_is_full_and_stays_inside),
+		    test_in_less_space_it_is_full_and_stays_inside),
 		cmocka_unit_test(
-		    test_after_the_first_that_does_not_fit_nothing_is_written),
+		    test_after_what_does_not_fit_nothing_is_written),
 		cmocka_unit_test(test_rewind_goes_back_to_any_length_that_was),
-		cmocka_unit_test(test_a_patch_overwrites_four_bytes_and_no_other),
+		cmocka_unit_test(
+		    test_a_patch_overwrites_four_bytes_and_no_other),
 	};
 
 	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
