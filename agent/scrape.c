@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "arena.h"
 #include "clock.h"
@@ -24,6 +25,7 @@
 #include "must.h"
 #include "options.h"
 #include "pool.h"
+#include "prefix.h"
 #include "rng.h"
 #include "target.h"
 
@@ -251,6 +253,17 @@ static int by_pool_name(const void *a, const void *b)
 	return strcmp(x->pool->name, y->pool->name);
 }
 
+/* Early in boot there may be no randomness yet; then the clock must do. */
+static uint64_t random_secret(void)
+{
+	uint64_t secret;
+
+	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(secret))
+		secret = (uint64_t)clock_ns();
+	return secret;
+}
+
 static struct source *make_sources(struct scraper *s,
     const struct options *o)
 {
@@ -265,6 +278,7 @@ static struct source *make_sources(struct scraper *s,
 			continue;
 		source->pool = pool_new(&o->pools[i]);
 		must(source->pool != NULL);	/* at start and reload only */
+		prefix_key(source->pool->prefix, random_secret());
 	}
 	qsort(sources, o->n_pools, sizeof(*sources), by_pool_name);
 	return sources;

@@ -22,8 +22,10 @@ enum {
 	STEPS_MAX = 2 * PREFIX_SLOTS_MAX, /* of one walk along a chain */
 	SPLITS_MAX = 64,	/* open stretches of a match: 2 log2(n) at most */
 	STEAL_BATCH = 64,
-	SALT_MAX = 512,
+	ROOT_MAX = 512,
 };
+
+static const uint64_t DEFAULT_SECRET = 0x9e3779b97f4a7c15u;
 
 struct posting {
 	_Atomic uint64_t key;	/* high 48 bits of the block's hash, slot below */
@@ -40,7 +42,8 @@ struct holder {			/* one endpoint */
 
 struct prefix_index {
 	_Atomic uint32_t *heads;
-	uint32_t head_mask;
+	uint64_t secret;		/* odd */
+	unsigned head_shift;
 	struct posting *postings;	/* [0] is nil */
 	uint32_t n_postings;		/* capacity, nil not counted */
 	uint32_t n_slots;
@@ -58,10 +61,13 @@ static uint64_t key_of(uint64_t hash, uint16_t slot)
 	return (hash & ~(uint64_t)0xffff) | slot;
 }
 
-/* From bits that the key keeps, so that an evicted posting finds its own head. */
+/*
+ * From bits that the key keeps, so that an evicted posting finds its own head;
+ * stirred with the index's secret, so that no client can aim at one head.
+ */
 static _Atomic uint32_t *head_of(const struct prefix_index *p, uint64_t hash)
 {
-	return &p->heads[(uint32_t)(hash >> 16) & p->head_mask];
+	return &p->heads[((hash >> 16) * p->secret) >> p->head_shift];
 }
 
 static uint32_t load(const _Atomic uint32_t *at)
@@ -76,7 +82,7 @@ static void store(_Atomic uint32_t *at, uint32_t value)
 
 static uint32_t power_of_two(uint32_t at_least)
 {
-	uint32_t n = 1;
+	uint32_t n = 2;		/* a shift by 64 is none */
 
 	while (n < at_least)
 		n *= 2;
@@ -96,7 +102,8 @@ struct prefix_index *prefix_new(size_t max_bytes, uint32_t n_slots)
 	p->n_postings = max_bytes / each < UINT32_MAX / 2 ?
 	    (uint32_t)(max_bytes / each) : UINT32_MAX / 2;
 	n_heads = power_of_two(p->n_postings / POSTINGS_PER_HEAD / 2 + 1);
-	p->head_mask = n_heads - 1;
+	p->secret = DEFAULT_SECRET;
+	p->head_shift = 64 - (unsigned)__builtin_ctz(n_heads);
 	p->n_slots = n_slots;
 	/* calloc() of this size is fresh pages: reserved, not yet touched. */
 	p->heads = calloc(n_heads, sizeof(*p->heads));
@@ -125,6 +132,12 @@ void prefix_free(struct prefix_index *p)
 	free(p->postings);
 	free(p->holders);
 	free(p);
+}
+
+void prefix_key(struct prefix_index *p, uint64_t secret)
+{
+	must(p->n_used == 0);
+	p->secret = secret | 1;
 }
 
 /* ---- matching: no lock ---- */
@@ -519,20 +532,27 @@ size_t prefix_bytes(const struct prefix_index *p)
 	return p->bytes;
 }
 
+/* Model and salt in one stretch, as the formula has them; however long they are. */
+static uint64_t chain_root(struct span model, struct span cache_salt)
+{
+	char root[ROOT_MAX];
+
+	if (cache_salt.len == 0)
+		return hash_bytes(model.ptr, model.len, 0);
+	if (model.len + cache_salt.len > sizeof(root))
+		return hash_pair(hash_bytes(model.ptr, model.len, 0),
+		    hash_bytes(cache_salt.ptr, cache_salt.len, 0));
+	if (model.len > 0)
+		memcpy(root, model.ptr, model.len);
+	memcpy(root + model.len, cache_salt.ptr, cache_salt.len);
+	return hash_bytes(root, model.len + cache_salt.len, 0);
+}
+
 void prefix_chain(struct span model, struct span cache_salt, uint64_t *ids,
     size_t n)
 {
-	char root[SALT_MAX];
-	size_t n_model = model.len < SALT_MAX ? model.len : SALT_MAX;
-	size_t n_salt = cache_salt.len < SALT_MAX - n_model ? cache_salt.len :
-	    SALT_MAX - n_model;
-	uint64_t prev;
+	uint64_t prev = chain_root(model, cache_salt);
 
-	if (n_model > 0)
-		memcpy(root, model.ptr, n_model);
-	if (n_salt > 0)
-		memcpy(root + n_model, cache_salt.ptr, n_salt);
-	prev = hash_bytes(root, n_model + n_salt, 0);
 	for (size_t i = 0; i < n; i++)
 		prev = ids[i] = hash_pair(ids[i], prev);
 }

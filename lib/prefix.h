@@ -35,6 +35,12 @@ struct prefix_index;
 struct prefix_index *prefix_new(size_t max_bytes, uint32_t n_slots);
 void prefix_free(struct prefix_index *p);
 
+/*
+ * A secret of this process, before the first insert: what a client sends then cannot
+ * be aimed at one bucket of the table. Results do not depend on it.
+ */
+void prefix_key(struct prefix_index *p, uint64_t secret);
+
 /* An endpoint joins under a slot of the caller's choosing; leaving purges it. */
 void prefix_join(struct prefix_index *p, uint16_t slot, uint32_t capacity_blocks);
 void prefix_leave(struct prefix_index *p, uint16_t slot);
@@ -70,7 +76,8 @@ size_t prefix_bytes(const struct prefix_index *p);
 /*
  * Turns block ids (XXH64 of each block's bytes) into a chain, in place:
  *	prev = XXH64(model . cache_salt);  prev = ids[i] = XXH64(LE64(ids[i]) . LE64(prev))
- * Source: llm-d-router pkg/epp/.../prefixhash/hashing.go, seed 0.
+ * Source: llm-d-router pkg/epp/.../prefixhash/hashing.go, seed 0. Model and salt of
+ * over 512 bytes together are hashed one by one instead.
  */
 void prefix_chain(struct span model, struct span cache_salt, uint64_t *ids,
     size_t n);
