@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "hash.h"
+#include "must.h"
 #include "prefix.h"
 
 enum { PIECE_SPANS = 30 };
@@ -178,13 +179,15 @@ void prompt_hash(struct prompt *p, struct request *r, uint32_t block_bytes,
     uint32_t max_blocks)
 {
 	struct hasher h = { .r = r, .block_bytes = block_bytes };
-	uint64_t most = p->bytes / block_bytes + p->n_chains;
+	uint64_t most;
 
+	must(block_bytes > 0);
 	if (max_blocks > PROMPT_BLOCKS_MAX)
 		max_blocks = PROMPT_BLOCKS_MAX;
 	r->prompt_bytes = p->bytes;
 	if (p->failed || p->bytes == 0)
 		return;
+	most = p->bytes / block_bytes + p->n_chains;
 	h.max_blocks = most < max_blocks ? (size_t)most : max_blocks;
 	r->blocks = arena_alloc(p->arena, h.max_blocks * sizeof(*r->blocks));
 	r->chains = arena_alloc(p->arena, p->n_chains * sizeof(*r->chains));

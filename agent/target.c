@@ -103,7 +103,8 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 	}
 	t->was_down = false;
 	t->is_asleep = r->is_asleep;
-	t->start_time = r->start_time;
+	if (r->start_time != 0)
+		t->start_time = r->start_time;
 	if (r->has_queued)
 		t->stats.queued = r->queued;
 	if (r->has_running)
@@ -278,11 +279,11 @@ void target_inherit(struct target *t, const struct target *old)
 {
 	t->stats = old->stats;
 	t->was_down = old->was_down;
-	t->is_asleep = old->is_asleep;
 	t->start_time = old->start_time;
 	memcpy(t->marks, old->marks, sizeof(t->marks));
 	if (t->http == NULL || old->http == NULL)
 		return;		/* nobody will ask it again: not down for ever */
+	t->is_asleep = old->is_asleep;
 	t->n_failures = old->n_failures;
 	t->n_refused = old->n_refused;
 }

@@ -1,0 +1,398 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "discover.h"
+#include "engine.h"
+#include "http.h"
+#include "log.h"
+#include "pool.h"
+#include "prefix.h"
+#include "rng.h"
+#include "target.h"
+
+static struct ev_loop *loop;
+static struct http_client *http;
+static struct rng rng = { 1 };
+static struct pool_options options;
+static struct pool *pool;
+
+static const struct engine *engine_of(void *data, const char *name)
+{
+	(void)data;
+	return engine_find(name);
+}
+
+static int update(const struct endpoint_spec *specs, size_t n)
+{
+	const struct pool_context c = { http, &rng, engine_of, NULL };
+
+	return pool_update(pool, &c, specs, n, false);
+}
+
+/* Endpoints by their letters: "ac" is two, at 10.0.0.97 and 10.0.0.99. */
+static void set(const char *letters)
+{
+	static char names[32][2], hosts[32][16];
+	struct endpoint_spec specs[32];
+	size_t n = strlen(letters);
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "%c", letters[i]);
+		snprintf(hosts[i], sizeof(hosts[i]), "10.0.0.%d", letters[i]);
+		specs[i] = (struct endpoint_spec){ .name = names[i],
+			.host = hosts[i], .address = hosts[i], .port = 8000,
+			.engine = "vllm", .ready = true };
+	}
+	assert_int_equal(update(specs, n), 0);
+}
+
+static const struct endpoint_view *view_now(void)
+{
+	const struct endpoint_view *v = pool_view(pool, clock_ms());
+
+	assert_non_null(v);
+	return v;
+}
+
+static const struct endpoint *find(const struct endpoint_view *v,
+    const char *name)
+{
+	for (size_t i = 0; i < v->n_endpoints; i++)
+		if (span_is_text(v->endpoints[i].name, name))
+			return &v->endpoints[i];
+	return NULL;
+}
+
+static uint16_t slot_of(const char *name)
+{
+	const struct endpoint_view *v = view_now();
+	uint16_t slot = find(v, name)->slot;
+
+	pool_view_unref(v);
+	return slot;
+}
+
+static void remember(uint16_t slot)
+{
+	uint64_t chain[] = { 1 << 20, 2 << 20, 3 << 20 };
+
+	prefix_insert(pool->prefix, slot, chain, 3, 0);
+}
+
+static void test_a_new_pool_is_not_known_yet(void **state)
+{
+	const struct endpoint_view *v = view_now();
+
+	(void)state;
+	assert_false(v->is_known);
+	assert_int_equal(v->n_endpoints, 0);
+	assert_int_equal(v->number, 1);
+	assert_string_equal(v->pool, "p");
+	pool_view_unref(v);
+	set("");
+	v = view_now();
+	assert_true(v->is_known);
+	assert_int_equal(v->n_endpoints, 0);
+	assert_int_equal(v->number, 2);
+	pool_view_unref(v);
+}
+
+static void test_a_view_is_sorted_and_complete(void **state)
+{
+	const struct endpoint_view *v;
+
+	(void)state;
+	set("dacb");
+	assert_true(pool->is_dirty);
+	v = view_now();
+	assert_false(pool->is_dirty);
+	assert_int_equal(v->n_endpoints, 4);
+	assert_int_equal(v->n_slots, 4);
+	assert_int_equal(v->block_bytes, 256);
+	assert_int_equal(v->max_blocks, 2048);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(v->endpoints[i].name.ptr[0], 'a' + (int)i);
+		assert_true(v->endpoints[i].slot < v->n_slots);
+		assert_int_equal(v->stats[i].health, ENDPOINT_STALE);
+		assert_int_equal(endpoint_unsettled(v, i), 0);
+	}
+	assert_true(span_is_text(v->endpoints[3].addr, "10.0.0.100:8000"));
+	pool_view_unref(v);
+}
+
+static const struct {
+	const char *address, *text;
+} addresses[] = {
+	{ "10.1.2.3", "10.1.2.3:65535" },
+	{ "fd00::7", "[fd00::7]:65535" },
+	{ NULL, "" },
+};
+
+static void test_addresses_are_written_as_haproxy_reads_them(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const struct label label = { "zone", "a" };
+		struct endpoint_spec s = { .name = "x", .host = "h",
+			.address = addresses[i].address, .port = 65535,
+			.engine = "vllm", .labels = &label, .n_labels = 1 };
+		const struct endpoint_view *v;
+
+		assert_int_equal(update(&s, 1), 0);
+		v = view_now();
+		assert_true(span_is(v->endpoints[0].addr,
+			span_of(addresses[i].text)));
+		assert_string_equal(v->endpoints[0].labels[0].value, "a");
+		assert_int_equal(v->stats[0].health, ENDPOINT_DOWN);
+		pool_view_unref(v);
+	}
+}
+
+/* Whatever others do, who stays keeps slot, counts, numbers and memory. */
+static void test_joining_and_leaving_leaves_others_alone(void **state)
+{
+	static const char *const sets[] = { "bm", "abm", "bmz", "abcdmz", "mb",
+		"bm" };
+	uint16_t b, m;
+	struct target *tm;
+
+	(void)state;
+	set("bm");
+	b = slot_of("b");
+	m = slot_of("m");
+	tm = pool->targets[1];
+	remember(b);
+	pool->live[m].picked = 5;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
+		set(sets[i]);
+		assert_int_equal(slot_of("b"), b);
+		assert_int_equal(slot_of("m"), m);
+		assert_int_equal(prefix_count(pool->prefix, b), 3);
+		assert_int_equal(pool->live[m].picked, 5);
+		for (size_t k = 0; k < pool->n_targets; k++)
+			if (strcmp(target_home(pool->targets[k])->name, "m") == 0)
+				assert_ptr_equal(pool->targets[k], tm);
+	}
+}
+
+static void test_a_slot_waits_for_the_last_view_that_knew_it(void **state)
+{
+	const struct endpoint_view *old, *between;
+	uint16_t a;
+
+	(void)state;
+	set("a");
+	a = slot_of("a");
+	remember(a);
+	pool->live[a].picked = 41;
+	old = view_now();
+	between = view_now();
+	set("");
+	set("b");
+	assert_int_not_equal(slot_of("b"), a);
+	pool_view_unref(old);
+	set("bc");
+	assert_int_not_equal(slot_of("c"), a);
+	/* The old endpoint is still all there for who looks at it. */
+	assert_true(span_is_text(between->endpoints[0].name, "a"));
+	assert_int_equal(prefix_count(pool->prefix, a), 3);
+	pool_view_unref(between);
+	assert_int_equal(prefix_count(pool->prefix, a), 0);
+	set("bcd");
+	assert_int_equal(slot_of("d"), a);
+
+	const struct endpoint_view *v = view_now();
+
+	for (size_t i = 0; i < v->n_endpoints; i++)
+		assert_int_equal(endpoint_unsettled(v, i), 0);
+	pool_view_unref(v);
+}
+
+/* Same name, but not the same endpoint: it starts anew. */
+static void test_another_identity_is_another_endpoint(void **state)
+{
+	const struct label x = { "k", "x" }, y = { "k", "y" };
+	const struct endpoint_spec first = { .name = "s", .host = "h",
+		.address = "10.0.0.1", .port = 1, .engine = "vllm",
+		.labels = &x, .n_labels = 1, .ready = true };
+	struct endpoint_spec others[6];
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++)
+		others[i] = first;
+	others[0].host = "other";
+	others[1].address = "10.0.0.2";
+	others[2].address = NULL;
+	others[3].port = 2;
+	others[4].labels = &y;
+	others[5].n_labels = 0;
+	for (size_t i = 0; i < 6; i++) {
+		uint16_t slot;
+
+		assert_int_equal(update(&first, 1), 0);
+		slot = slot_of("s");
+		assert_int_equal(update(&first, 1), 0);
+		assert_int_equal(slot_of("s"), slot);
+		remember(slot);
+		assert_int_equal(update(&others[i], 1), 0);
+		assert_int_equal(prefix_count(pool->prefix, slot_of("s")), 0);
+		assert_int_equal(prefix_total(pool->prefix), 0);
+	}
+}
+
+/* Another engine is another way to ask the same endpoint. */
+static void test_another_engine_keeps_the_slot(void **state)
+{
+	struct endpoint_spec s = { .name = "s", .host = "h",
+		.address = "10.0.0.1", .port = 1, .engine = "vllm" };
+	uint16_t slot;
+
+	(void)state;
+	assert_int_equal(update(&s, 1), 0);
+	slot = slot_of("s");
+	remember(slot);
+	s.engine = "sglang";
+	assert_int_equal(update(&s, 1), 0);
+	assert_int_equal(slot_of("s"), slot);
+	assert_int_equal(prefix_count(pool->prefix, slot), 3);
+	assert_string_equal(target_engine(pool->targets[0])->name, "sglang");
+}
+
+static void test_too_many_endpoints_change_nothing(void **state)
+{
+	enum { N = PREFIX_SLOTS_MAX + 1 };
+	struct endpoint_spec *specs = calloc(N, sizeof(*specs));
+	char (*names)[8] = calloc(N, sizeof(*names));
+	uint16_t a;
+
+	(void)state;
+	set("a");
+	a = slot_of("a");
+	remember(a);
+	for (size_t i = 0; i < N; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%zu", i);
+		specs[i] = (struct endpoint_spec){ .name = names[i],
+			.host = "h", .port = 1, .engine = "vllm" };
+	}
+	assert_int_equal(update(specs, N), -ENOMEM);
+	assert_int_equal(pool->n_targets, 1);
+	assert_int_equal(slot_of("a"), a);
+	assert_int_equal(prefix_count(pool->prefix, a), 3);
+	set("ab");		/* and all slots were given back */
+	assert_int_equal(pool->n_targets, 2);
+	free(specs);
+	free(names);
+}
+
+/* A random history: no two of any living view ever share a slot. */
+static void test_no_slot_is_ever_shared(void **state)
+{
+	enum { VIEWS = 4 };
+	const struct endpoint_view *views[VIEWS] = { NULL };
+	struct rng numbers = { 3 };
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		const struct endpoint *by_slot[128] = { NULL };
+		size_t k = rng_below(&numbers, VIEWS);
+		char letters[27];
+		size_t n = 0;
+
+		for (char c = 'a'; c <= 'z'; c++)
+			if (rng_below(&numbers, 3) == 0)
+				letters[n++] = c;
+		letters[n] = '\0';
+		set(letters);
+		pool_view_unref(views[k]);
+		views[k] = view_now();
+		for (k = 0; k < VIEWS; k++)
+			for (size_t i = 0; views[k] != NULL &&
+			     i < views[k]->n_endpoints; i++) {
+				const struct endpoint *e =
+				    &views[k]->endpoints[i];
+
+				assert_true(e->slot < views[k]->n_slots);
+				assert_true(e->slot < 128);
+				if (by_slot[e->slot] == NULL)
+					by_slot[e->slot] = e;
+				assert_true(span_is(by_slot[e->slot]->name,
+					e->name));
+			}
+	}
+	for (size_t k = 0; k < VIEWS; k++)
+		pool_view_unref(views[k]);
+}
+
+static void test_a_view_outlives_its_pool(void **state)
+{
+	const struct endpoint_view *v;
+
+	set("ab");
+	v = view_now();
+	pool_view_ref(v);
+	pool_clear(pool);
+	pool->options = NULL;
+	pool_unref(pool);
+	pool_view_unref(v);
+	assert_true(span_is_text(v->endpoints[1].name, "b"));
+	assert_int_equal(endpoint_unsettled(v, 1), 0);
+	assert_int_equal(prefix_count(v->prefix, v->endpoints[1].slot), 0);
+	pool_view_unref(v);
+	pool = pool_new(&options);	/* for teardown */
+	(void)state;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	options = (struct pool_options){ .name = "p", .engine = "vllm",
+		.scrape = { .enabled = false, .path = "/metrics",
+		    .interval_ms = 50, .timeout_ms = 200, .stale_ms = 2000,
+		    .max_bytes = 1 << 20 },
+		.prefix = { .block_tokens = 64, .max_match_tokens = 131072,
+		    .capacity_tokens = 256 * 64, .auto_tune = true,
+		    .max_bytes = 1 << 20 } };
+	loop = ev_loop_new(EVFLAG_AUTO);
+	http = http_client_new(loop);
+	pool = pool_new(&options);
+	return pool == NULL;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	pool_clear(pool);
+	pool_unref(pool);
+	http_client_free(http);
+	ev_loop_destroy(loop);
+	return 0;
+}
+
+#define unit(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit(test_a_new_pool_is_not_known_yet),
+		unit(test_a_view_is_sorted_and_complete),
+		unit(test_addresses_are_written_as_haproxy_reads_them),
+		unit(test_joining_and_leaving_leaves_others_alone),
+		unit(test_a_slot_waits_for_the_last_view_that_knew_it),
+		unit(test_another_identity_is_another_endpoint),
+		unit(test_another_engine_keeps_the_slot),
+		unit(test_too_many_endpoints_change_nothing),
+		unit(test_no_slot_is_ever_shared),
+		unit(test_a_view_outlives_its_pool),
+	};
+
+	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}

@@ -1,0 +1,431 @@
+/*
+ * Fetches from a server that the test runs, on a loop that the test turns; the time is
+ * the test's, so that nothing waits for an interval or for staleness.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <ev.h>
+
+#include "clock.h"
+#include "discover.h"
+#include "engine.h"
+#include "help_metrics.h"
+#include "http.h"
+#include "log.h"
+#include "pool.h"
+#include "prefix.h"
+#include "rng.h"
+#include "target.h"
+
+enum { WAIT_MS = 10000, STALE_MS = 2000, INTERVAL_MS = 50, STEP_MS = 100000 };
+
+static struct ev_loop *loop;
+static struct http_client *http;
+static struct rng rng = { 1 };
+static struct help_metrics *server;
+static struct pool_options options;
+static struct pool *pool;
+static int64_t now_ms;
+
+static const struct engine *engine_of(void *data, const char *name)
+{
+	(void)data;
+	return engine_find(name);
+}
+
+static const struct pool_context *context(void)
+{
+	static struct pool_context c;
+
+	c = (struct pool_context){ http, &rng, engine_of, NULL };
+	return &c;
+}
+
+static struct endpoint_spec spec(void)
+{
+	return (struct endpoint_spec){ .name = "s", .host = "localhost",
+		.address = "127.0.0.1", .port = help_metrics_port(server),
+		.engine = "vllm", .ready = true };
+}
+
+static void set_endpoint(struct endpoint_spec s)
+{
+	assert_int_equal(pool_update(pool, context(), &s, 1, true), 0);
+}
+
+static struct target *target(void)
+{
+	return pool->targets[0];
+}
+
+/* One whole fetch, an age after the last. */
+static void fetch(void)
+{
+	int64_t end = clock_ms() + WAIT_MS;
+
+	now_ms += STEP_MS;
+	pool->is_dirty = false;
+	target_beat(target(), now_ms, &rng);
+	while (!pool->is_dirty && clock_ms() < end)
+		ev_run(loop, EVRUN_ONCE);
+	assert_true(pool->is_dirty);
+}
+
+static struct endpoint_stats stats(void)
+{
+	return target_stats(target(), clock_ms());
+}
+
+static void test_numbers_arrive(void **state)
+{
+	(void)state;
+	assert_int_equal(stats().health, ENDPOINT_STALE);
+	assert_int_equal(stats().seen_ms, 0);
+	help_metrics_set(server, 3, 2, .5);
+	fetch();
+	assert_int_equal(stats().queued, 3);
+	assert_int_equal(stats().running, 2);
+	assert_true(stats().kv_used == .5f);
+	assert_int_equal(stats().health, ENDPOINT_FRESH);
+	help_metrics_set(server, 0, 0, 0);
+	fetch();
+	assert_int_equal(stats().queued, 0);
+	assert_true(stats().kv_used == 0);
+}
+
+static void test_numbers_age(void **state)
+{
+	int64_t seen;
+
+	(void)state;
+	help_metrics_set(server, 3, 2, .5);
+	fetch();
+	seen = stats().seen_ms;
+	assert_int_equal(target_stats(target(), seen + STALE_MS).health,
+	    ENDPOINT_FRESH);
+	assert_int_equal(target_stats(target(), seen + STALE_MS + 1).health,
+	    ENDPOINT_STALE);
+}
+
+/* It answers, but not with numbers of ours: they age, and it is not down. */
+static const struct {
+	int status;
+	const char *page;
+} useless[] = {
+	{ 200, "" },
+	{ 200, "<html>not found</html>" },
+	{ 200, "sglang:num_queue_reqs 5\n" },
+	{ 200, "vllm:num_requests_waiting{" },
+	{ 404, "vllm:num_requests_waiting 9\n" },
+	{ 500, "" },
+};
+
+static void test_a_page_without_our_numbers_changes_none(void **state)
+{
+	(void)state;
+	help_metrics_set(server, 3, 2, .5);
+	fetch();
+	int64_t seen = stats().seen_ms;
+
+	for (size_t i = 0; i < sizeof(useless) / sizeof(*useless); i++) {
+		help_metrics_say(server, useless[i].status, useless[i].page);
+		for (int k = 0; k < 4; k++)
+			fetch();
+		assert_int_equal(stats().queued, 3);
+		assert_int_equal(stats().seen_ms, seen);
+		assert_int_equal(target_stats(target(),
+			seen + STALE_MS + 1).health, ENDPOINT_STALE);
+	}
+}
+
+static void test_refused_three_times_it_is_down_and_comes_back_empty(void **state)
+{
+	static const enum endpoint_health after[] = { ENDPOINT_FRESH,
+		ENDPOINT_FRESH, ENDPOINT_DOWN, ENDPOINT_DOWN };
+	uint16_t port = help_metrics_port(server);
+	uint64_t chain[] = { 1 << 20, 2 << 20 };
+
+	(void)state;
+	help_metrics_set(server, 3, 2, .5);
+	fetch();
+	prefix_insert(pool->prefix, target_home(target())->slot, chain, 2, 0);
+	help_metrics_stop(server);
+	fetch();	/* the kept connection ends; one silent retry */
+	for (size_t i = 1; i < 4; i++) {
+		assert_int_equal(target_stats(target(), stats().seen_ms).health,
+		    after[i - 1]);
+		fetch();
+	}
+	assert_int_equal(stats().health, ENDPOINT_DOWN);
+	assert_int_equal(prefix_count(pool->prefix, 0), 2);
+	server = help_metrics_start(port);
+	help_metrics_set(server, 1, 1, .1);
+	fetch();
+	assert_int_equal(stats().health, ENDPOINT_FRESH);
+	assert_int_equal(stats().queued, 1);
+	assert_int_equal(prefix_count(pool->prefix, 0), 0);
+}
+
+#define PAGE "vllm:num_requests_waiting 0\n"
+#define STARTED(t) PAGE "process_start_time_seconds " t "\n"
+#define AWAKE(n) PAGE "vllm:engine_sleep_state{sleep_state=\"awake\"} " n "\n"
+
+/* A page after another: what the endpoint is then, and whether it forgot. */
+static const struct {
+	const char *pages[3];
+	enum endpoint_health health;
+	bool forgets;
+} lives[] = {
+	{ { STARTED("1000"), STARTED("1000") }, ENDPOINT_FRESH, false },
+	{ { STARTED("1000"), STARTED("1000.5") }, ENDPOINT_FRESH, true },
+	{ { PAGE, STARTED("1000") }, ENDPOINT_FRESH, false },
+	{ { STARTED("1000"), PAGE }, ENDPOINT_FRESH, false },
+	{ { STARTED("1000"), PAGE, STARTED("1000") }, ENDPOINT_FRESH, false },
+	{ { STARTED("1000"), PAGE, STARTED("2000") }, ENDPOINT_FRESH, true },
+	{ { AWAKE("1"), AWAKE("1") }, ENDPOINT_FRESH, false },
+	{ { AWAKE("1"), AWAKE("0") }, ENDPOINT_DOWN, true },
+	{ { AWAKE("1"), AWAKE("0"), AWAKE("1") }, ENDPOINT_FRESH, true },
+	{ { AWAKE("0"), AWAKE("0") }, ENDPOINT_DOWN, false },
+};
+
+static void test_a_restart_or_sleep_empties_the_cache(void **state)
+{
+	uint64_t chain[] = { 1 << 20, 2 << 20 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lives) / sizeof(*lives); i++) {
+		struct endpoint_spec s = spec();
+		char name[] = { (char)('a' + i), '\0' };
+
+		s.name = name;
+		set_endpoint(s);
+		for (size_t k = 0; k < 3 && lives[i].pages[k] != NULL; k++) {
+			help_metrics_say(server, 200, lives[i].pages[k]);
+			fetch();
+			if (k == 0)
+				prefix_insert(pool->prefix,
+				    target_home(target())->slot, chain, 2, 0);
+		}
+		assert_int_equal(stats().health, lives[i].health);
+		if ((prefix_count(pool->prefix, target_home(target())->slot) ==
+			0) != lives[i].forgets)
+			fail_msg("life %zu", i);
+	}
+}
+
+/* Asleep when scraping was switched off: nobody would see it wake. */
+static void test_one_that_sleeps_unobserved_is_not_down(void **state)
+{
+	(void)state;
+	help_metrics_say(server, 200, AWAKE("0"));
+	fetch();
+	set_endpoint(spec());
+	assert_int_equal(stats().health, ENDPOINT_DOWN);
+	options.scrape.enabled = false;
+	set_endpoint(spec());
+	assert_int_not_equal(stats().health, ENDPOINT_DOWN);
+}
+
+static void test_what_haproxy_calls_down_is_down(void **state)
+{
+	(void)state;
+	help_metrics_set(server, 0, 0, 0);
+	fetch();
+	target_set_ready(target(), false);
+	assert_int_equal(stats().health, ENDPOINT_DOWN);
+	target_set_ready(target(), true);
+	assert_int_equal(stats().health, ENDPOINT_FRESH);
+}
+
+/*
+ * p: a pick. f: a fetch that succeeds; x: one that fails. A fetch settles what was
+ * picked before the fetch before it began.
+ */
+static const struct {
+	const char *steps;
+	uint32_t unsettled;
+} settlings[] = {
+	{ "", 0 }, { "ppp", 3 }, { "pppf", 3 }, { "pppff", 0 }, { "pppxx", 0 },
+	{ "pfp", 2 }, { "pfpf", 1 }, { "pfpff", 0 }, { "fffp", 1 },
+	{ "pfpfpf", 1 }, { "pfpfpfp", 2 },
+};
+
+static void test_picks_settle_with_the_fetch_after_next(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(settlings) / sizeof(*settlings); i++) {
+		struct endpoint_spec s = spec();
+		struct endpoint_live *live;
+
+		s.name = settlings[i].steps[0] != '\0' ? settlings[i].steps : "-";
+		set_endpoint(s);	/* a new target */
+		live = &pool->live[target_home(target())->slot];
+		for (const char *c = settlings[i].steps; *c != '\0'; c++) {
+			if (*c == 'p') {
+				live->picked++;
+				continue;
+			}
+			help_metrics_set(server, 0, 0, 0);
+			if (*c == 'x')
+				help_metrics_say(server, 500, "");
+			fetch();
+		}
+		if (live->picked - stats().settled != settlings[i].unsettled)
+			fail_msg("%s: %u", settlings[i].steps,
+			    live->picked - stats().settled);
+	}
+}
+
+/* Scraping off, or an address not found yet: picks are forgotten with time. */
+static void test_without_numbers_picks_are_forgotten(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct endpoint_spec s = spec();
+		struct endpoint_live *live;
+
+		options.scrape.enabled = i == 0;
+		s.address = i == 0 ? NULL : s.address;
+		set_endpoint(s);
+		live = &pool->live[target_home(target())->slot];
+		live->picked += 5;
+		fetch();
+		assert_int_equal(live->picked - stats().settled, 5);
+		fetch();
+		assert_int_equal(live->picked - stats().settled, 0);
+		assert_int_equal(stats().health, ENDPOINT_STALE);
+	}
+}
+
+/* 16 tokens * 512 blocks are 128 blocks of our 64 tokens. */
+#define CACHE_INFO "vllm:num_requests_waiting 0\n" \
+	"vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"512\"} 1\n"
+
+static uint32_t held_of_1000_blocks(void)
+{
+	static uint64_t chain[1000];
+
+	for (uint64_t i = 0; i < 1000; i++)
+		chain[i] = (i + 1) << 20;
+	prefix_insert(pool->prefix, target_home(target())->slot, chain, 1000, 0);
+	return prefix_count(pool->prefix, target_home(target())->slot);
+}
+
+static void test_the_cache_size_that_an_engine_tells_is_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(held_of_1000_blocks(), 256);	/* as configured */
+	help_metrics_say(server, 200, CACHE_INFO);
+	fetch();
+	assert_int_equal(held_of_1000_blocks(), 128);
+}
+
+static void test_or_not_when_auto_tune_is_off(void **state)
+{
+	(void)state;
+	pool->prefix_options.auto_tune = false;
+	help_metrics_say(server, 200, CACHE_INFO);
+	fetch();
+	assert_int_equal(held_of_1000_blocks(), 256);
+}
+
+static void test_one_that_hangs_is_given_up_at_its_timeout(void **state)
+{
+	int64_t begun = clock_ms();
+
+	(void)state;
+	help_metrics_hang(server, true);
+	pool->is_dirty = false;
+	target_beat(target(), begun + INTERVAL_MS * 2, &rng);
+	while (!pool->is_dirty && clock_ms() < begun + WAIT_MS)
+		ev_run(loop, EVRUN_ONCE);
+	assert_true(pool->is_dirty);
+	assert_int_equal(stats().health, ENDPOINT_STALE);
+	help_metrics_hang(server, false);
+}
+
+/* Renewed fetches, as after a reload, know what the old ones knew. */
+static void test_a_renewed_target_inherits(void **state)
+{
+	struct target *old = target();
+
+	(void)state;
+	help_metrics_set(server, 3, 2, .5);
+	fetch();
+	pool->live[0].picked = 7;
+	set_endpoint(spec());
+	assert_ptr_not_equal(target(), old);
+	assert_int_equal(stats().queued, 3);
+	assert_int_equal(stats().health, ENDPOINT_FRESH);
+	assert_int_equal(pool->live[0].picked - stats().settled, 7);
+
+	help_metrics_stop(server);
+	for (int i = 0; i < 4; i++)
+		fetch();
+	server = help_metrics_start(0);		/* at another port */
+	struct endpoint_spec s = spec();
+
+	s.port = target_home(target())->port;
+	set_endpoint(s);
+	assert_int_equal(stats().health, ENDPOINT_DOWN);
+	options.scrape.enabled = false;	/* now nobody would ever clear it */
+	set_endpoint(s);
+	assert_int_not_equal(stats().health, ENDPOINT_DOWN);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	options = (struct pool_options){ .name = "p", .engine = "vllm",
+		.scrape = { .enabled = true, .path = "/metrics",
+		    .interval_ms = INTERVAL_MS, .timeout_ms = 200,
+		    .stale_ms = STALE_MS, .max_bytes = 1 << 20 },
+		.prefix = { .block_tokens = 64, .max_match_tokens = 131072,
+		    .capacity_tokens = 256 * 64, .auto_tune = true,
+		    .max_bytes = 1 << 20 } };
+	now_ms = clock_ms();
+	loop = ev_loop_new(EVFLAG_AUTO);
+	http = http_client_new(loop);
+	server = help_metrics_start(0);
+	pool = pool_new(&options);
+	set_endpoint(spec());
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	pool_clear(pool);
+	pool_unref(pool);
+	help_metrics_stop(server);
+	http_client_free(http);
+	ev_loop_destroy(loop);
+	return 0;
+}
+
+#define unit(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit(test_numbers_arrive),
+		unit(test_numbers_age),
+		unit(test_a_page_without_our_numbers_changes_none),
+		unit(test_refused_three_times_it_is_down_and_comes_back_empty),
+		unit(test_a_restart_or_sleep_empties_the_cache),
+		unit(test_one_that_sleeps_unobserved_is_not_down),
+		unit(test_what_haproxy_calls_down_is_down),
+		unit(test_picks_settle_with_the_fetch_after_next),
+		unit(test_without_numbers_picks_are_forgotten),
+		unit(test_the_cache_size_that_an_engine_tells_is_taken),
+		unit(test_or_not_when_auto_tune_is_off),
+		unit(test_one_that_hangs_is_given_up_at_its_timeout),
+		unit(test_a_renewed_target_inherits),
+	};
+
+	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
+}
