@@ -14,6 +14,7 @@
 #include "counters.h"
 #include "epoch.h"
 #include "fault.h"
+#include "fleet.h"
 #include "log.h"
 #include "must.h"
 #include "options.h"

@@ -37,7 +37,7 @@ static bool picking_init(struct picking *p, const struct endpoint_view *view,
 		.rows = arena_alloc(arena, n * sizeof(*p->rows)),
 		.unsettled = arena_alloc(arena, n * sizeof(*p->unsettled)),
 		.matched = arena_alloc(arena, n * sizeof(*p->matched)),
-		.depth = arena_alloc(arena, PREFIX_SLOTS_MAX * sizeof(*p->depth)),
+		.depth = arena_alloc(arena, view->n_slots * sizeof(*p->depth)),
 		.scores = arena_alloc(arena, n * sizeof(*p->scores)),
 		.score = arena_alloc(arena, n * sizeof(*p->score)),
 	};
@@ -69,10 +69,7 @@ static void find_candidates(struct picking *p)
 		p->choice.n = rows_not(view, UINT8_MAX, p->rows);
 }
 
-/*
- * The index is younger than the view: it may know slots that the view does not, and
- * writes their depth too. Nobody reads those, so they need room but no zeroes.
- */
+/* The index is younger than the view: it may know slots that the view does not. */
 static void match_prompt(struct picking *p)
 {
 	const struct endpoint_view *view = p->choice.view;
@@ -84,7 +81,7 @@ static void match_prompt(struct picking *p)
 
 		memset(p->depth, 0, view->n_slots * sizeof(*p->depth));
 		if (prefix_match(view->prefix, r->blocks + c->first, c->n,
-			p->depth) == 0)
+			p->depth, view->n_slots) == 0)
 			continue;
 		for (size_t i = 0; i < p->choice.n; i++)
 			p->matched[i] += p->depth[

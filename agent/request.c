@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "hdrs.h"
+#include "json.h"
 #include "prompt.h"
 #include "request_body.h"
 
@@ -76,7 +77,7 @@ static void header_fairness(struct request *r, struct span value)
 
 static void header_length(struct request *r, struct span value)
 {
-	r->has_length = value.len > 0;
+	r->has_length = json_uint(value, &r->content_length);
 }
 
 static void header_why(struct request *r, struct span value)
@@ -117,7 +118,8 @@ void request_parse(struct request *r, const struct ask *ask,
 	*r = (struct request){ .ask = ask, .kind = kind_of(ask->path) };
 	read_headers(r, ask->headers);
 	r->has_body = ask->body.len > 0;
-	r->is_cut = ask->body_len > ask->body.len;
+	r->is_cut = ask->body_len > ask->body.len ||
+	    r->content_length > ask->body.len;
 	if (!r->has_body || r->kind == REQUEST_OTHER)
 		return;
 	prompt_init(&prompt, arena);

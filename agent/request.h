@@ -50,6 +50,7 @@ struct request {
 	bool is_cut;		/* the body goes on beyond what we saw */
 	bool has_length;	/* Content-Length was there: else what we saw may
 				   be all, or not (chunked, HTTP/2) */
+	uint64_t content_length;	/* 0 without */
 	bool stream, has_tools, wants_why;
 	struct span model;	/* raw JSON text, escapes unresolved */
 	struct span cache_salt;

@@ -7,27 +7,23 @@
  */
 #include "scrape.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "arena.h"
 #include "clock.h"
-#include "discover.h"
-#include "engine.h"
+#include "engine_set.h"
 #include "epoch.h"
-#include "fault.h"
+#include "fleet.h"
 #include "http.h"
 #include "log.h"
 #include "mailbox.h"
-#include "must.h"
 #include "options.h"
 #include "pool.h"
-#include "prefix.h"
 #include "rng.h"
-#include "target.h"
+#include "sources.h"
 
 enum {
 	MAIL_SLOTS = 64,
@@ -36,27 +32,6 @@ enum {
 	BEAT_MAX_MS = 100,
 	/* Views age even when nothing arrives: stale must become visible. */
 	REPUBLISH_MS = 500,
-	ENGINES_ARENA_BYTES = 4096,
-	ENGINES_ARENA_MAX = 1024 * 1024,
-};
-
-struct source {			/* a pool and where its endpoints come from */
-	struct scraper *scraper;
-	struct pool *pool;
-	struct discover *discover;
-	const struct endpoint_view *view;	/* the one last published */
-	bool renew;			/* the next update renews all fetches */
-};
-
-/*
- * options->engines, made. A set outlives its configuration, because a fetch started
- * under it may still be read: the few there ever are go when the scraper does.
- */
-struct engine_set {
-	struct engine_set *older;
-	struct arena *arena;
-	size_t n;
-	const struct engine *engines[];
 };
 
 struct scraper {
@@ -72,87 +47,23 @@ struct scraper {
 
 	struct options *options;
 	struct engine_set *engines;
-	struct source *sources;		/* sorted by name */
-	size_t n_sources;
+	struct sources sources;
 };
 
-/* ---- fleets ---- */
-
-struct fleet_box {
-	struct fleet fleet;		/* first: a fleet is a box */
-	const struct endpoint_view *pools[];
-};
-
-static struct fleet_box *fleet_box_new(size_t n)
-{
-	struct fleet_box *b = calloc(1, sizeof(*b) + n * sizeof(b->pools[0]));
-
-	if (b == NULL)
-		return NULL;
-	b->fleet.pools = b->pools;
-	b->fleet.n_pools = n;
-	return b;
-}
-
-struct fleet *fleet_empty(void)
-{
-	struct fleet_box *b = fleet_box_new(0);
-
-	return b != NULL ? &b->fleet : NULL;
-}
-
-void fleet_retire(void *fleet)
-{
-	struct fleet_box *b = fleet;
-
-	for (size_t i = 0; i < b->fleet.n_pools; i++)
-		pool_view_unref(b->pools[i]);
-	free(b);
-}
-
-/* Pools that did not change lend their view to the new fleet. */
-static bool refresh_view(struct source *s, int64_t now_ms, bool all)
-{
-	const struct endpoint_view *next;
-
-	if (s->view != NULL && !s->pool->is_dirty && !all)
-		return true;
-	next = pool_view(s->pool, now_ms);
-	if (next == NULL)
-		return s->view != NULL;
-	pool_view_unref(s->view);
-	s->view = next;
-	return true;
-}
+/* ---- publishing ---- */
 
 static void publish(struct scraper *s, int64_t now_ms, bool all)
 {
-	struct fleet_box *b;
+	struct fleet *next;
 
 	epoch_reclaim(s->fleet);
-	for (size_t i = 0; i < s->n_sources; i++)
-		if (!refresh_view(&s->sources[i], now_ms, all))
-			return;		/* no memory: the old fleet stays */
-	b = fleet_box_new(s->n_sources);
-	if (b == NULL)
-		return;
-	for (size_t i = 0; i < s->n_sources; i++) {
-		b->pools[i] = s->sources[i].view;
-		pool_view_ref(b->pools[i]);
-	}
-	if (epoch_publish(s->fleet, &b->fleet) != 0) {
-		fleet_retire(&b->fleet);
-		return;
-	}
-	s->is_dirty = false;
-}
-
-static bool has_news(const struct scraper *s)
-{
-	for (size_t i = 0; i < s->n_sources; i++)
-		if (s->sources[i].pool->is_dirty)
-			return true;
-	return s->is_dirty;
+	next = sources_fleet(&s->sources, now_ms, all);
+	if (next == NULL)
+		return;		/* no memory: the old fleet stays */
+	if (epoch_publish(s->fleet, next) != 0)
+		fleet_retire(next);
+	else
+		s->is_dirty = false;
 }
 
 static void on_beat(EV_P_ ev_timer *timer, int revents)
@@ -163,15 +74,10 @@ static void on_beat(EV_P_ ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	for (size_t i = 0; i < s->n_sources; i++) {
-		struct pool *p = s->sources[i].pool;
-
-		for (size_t k = 0; k < p->n_targets; k++)
-			target_beat(p->targets[k], now_ms, &s->rng);
-	}
+	sources_beat(&s->sources, now_ms, &s->rng);
 	if (is_old)
 		s->republish_ms = now_ms + REPUBLISH_MS;
-	if (is_old || has_news(s))
+	if (is_old || s->is_dirty || sources_are_dirty(&s->sources))
 		publish(s, now_ms, is_old);
 }
 
@@ -180,23 +86,14 @@ static void on_beat(EV_P_ ev_timer *timer, int revents)
 static const struct engine *engine_of(void *data, const char *name)
 {
 	const struct scraper *s = data;
-	const struct engine *engine = engine_find(name);
 
-	for (size_t i = 0; i < s->engines->n; i++)
-		if (strcmp(s->engines->engines[i]->name, name) == 0)
-			engine = s->engines->engines[i];
-	if (engine != NULL)
-		return engine;
-	/* An endpoints file may name what options_load() never saw. */
-	log_warn("scrape.engine", "engine=%s err=\"no such engine\" using=%s",
-	    name, engine_at(0)->name);
-	return engine_at(0);
+	return engine_set_find(s->engines, name);
 }
 
 static void on_found(void *data, const struct endpoint_spec *specs, size_t n)
 {
 	struct source *source = data;
-	struct scraper *s = source->scraper;
+	struct scraper *s = source->owner;
 	struct pool_context context = {
 		.http = s->http, .rng = &s->rng, .engine = engine_of, .data = s,
 	};
@@ -205,131 +102,12 @@ static void on_found(void *data, const struct endpoint_spec *specs, size_t n)
 		source->renew = false;
 }
 
-static void source_stop(struct source *s)
-{
-	discover_stop(s->discover);
-	s->discover = NULL;
-}
-
-static void source_close(struct source *s)
-{
-	source_stop(s);
-	pool_clear(s->pool);
-	s->pool->options = NULL;
-	pool_view_unref(s->view);
-	pool_unref(s->pool);
-}
-
-static bool same_prefix(const struct prefix_options *a,
-    const struct prefix_options *b)
-{
-	return a->block_tokens == b->block_tokens &&
-	    a->max_match_tokens == b->max_match_tokens &&
-	    a->capacity_tokens == b->capacity_tokens &&
-	    a->auto_tune == b->auto_tune && a->max_bytes == b->max_bytes;
-}
-
-/* The source of that name is moved out of the old array, if it can be kept. */
-static bool take_source(struct source *old, size_t n_old,
-    const struct pool_options *o, struct source *out)
-{
-	for (size_t i = 0; i < n_old; i++)
-		if (old[i].pool != NULL &&
-		    strcmp(old[i].pool->name, o->name) == 0 &&
-		    same_prefix(&old[i].pool->prefix_options, &o->prefix)) {
-			*out = old[i];
-			old[i].pool = NULL;
-			out->pool->options = o;
-			out->renew = true;
-			return true;
-		}
-	return false;
-}
-
-static int by_pool_name(const void *a, const void *b)
-{
-	const struct source *x = a, *y = b;
-
-	return strcmp(x->pool->name, y->pool->name);
-}
-
-/* Early in boot there may be no randomness yet; then the clock must do. */
-static uint64_t random_secret(void)
-{
-	uint64_t secret;
-
-	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) !=
-	    (ssize_t)sizeof(secret))
-		secret = (uint64_t)clock_ns();
-	return secret;
-}
-
-static struct source *make_sources(struct scraper *s,
-    const struct options *o)
-{
-	struct source *sources = calloc(o->n_pools + 1, sizeof(*sources));
-
-	if (sources == NULL)
-		return NULL;
-	for (size_t i = 0; i < o->n_pools; i++) {
-		struct source *source = &sources[i];
-
-		if (take_source(s->sources, s->n_sources, &o->pools[i], source))
-			continue;
-		source->pool = pool_new(&o->pools[i]);
-		must(source->pool != NULL);	/* at start and reload only */
-		prefix_key(source->pool->prefix, random_secret());
-	}
-	qsort(sources, o->n_pools, sizeof(*sources), by_pool_name);
-	return sources;
-}
-
-static void engine_sets_free(struct engine_set *set)
-{
-	while (set != NULL) {
-		struct engine_set *older = set->older;
-
-		arena_free(set->arena);
-		free(set);
-		set = older;
-	}
-}
-
-/* NULL with the reason logged. */
-static struct engine_set *make_engines(const struct options *o)
-{
-	struct engine_set *set = calloc(1, sizeof(*set) +
-	    o->n_engines * sizeof(set->engines[0]));
-	struct fault why = { 0 };
-	char text[512];
-
-	if (set == NULL)
-		return NULL;
-	if (o->n_engines == 0)
-		return set;
-	set->arena = arena_new(ENGINES_ARENA_BYTES, ENGINES_ARENA_MAX);
-	for (; set->arena != NULL && set->n < o->n_engines; set->n++) {
-		const struct engine_options *e = &o->engines[set->n];
-
-		set->engines[set->n] = engine_make(e, set->arena, &why);
-		if (set->engines[set->n] != NULL)
-			continue;
-		log_error("scrape.engine", "engine=%s err=\"%s\"", e->name,
-		    fault_text(&why, text, sizeof(text)));
-		break;
-	}
-	if (set->n == o->n_engines)
-		return set;
-	engine_sets_free(set);
-	return NULL;
-}
-
 static void set_beat(struct scraper *s)
 {
 	int64_t beat_ms = BEAT_MAX_MS;
 
-	for (size_t i = 0; i < s->n_sources; i++) {
-		int64_t ms = s->sources[i].pool->options->scrape.interval_ms /
+	for (size_t i = 0; i < s->options->n_pools; i++) {
+		int64_t ms = s->options->pools[i].scrape.interval_ms /
 		    BEATS_PER_INTERVAL;
 
 		beat_ms = ms < beat_ms ? ms : beat_ms;
@@ -341,42 +119,28 @@ static void set_beat(struct scraper *s)
 }
 
 /*
- * Stops discovery, puts the new pools where the old were, and starts it again. A pool
- * that stays keeps its slots, numbers and prefix memory, and its endpoints until its
- * source has answered anew.
+ * Takes `o` and `engines` over, or leaves everything as it was: what can fail comes
+ * first. A pool that stays keeps its slots, numbers and prefix memory, and its
+ * endpoints until its source has answered anew.
  */
-static void configure(struct scraper *s, struct options *o,
+static int configure(struct scraper *s, struct options *o,
     struct engine_set *engines)
 {
 	struct options *old_options = s->options;
-	struct source *old = s->sources, *next;
-	size_t n_old = s->n_sources;
+	struct sources next;
 
-	for (size_t i = 0; i < n_old; i++)
-		source_stop(&old[i]);
+	if (sources_plan(&next, &s->sources, o) != 0)
+		return -ENOMEM;
 	engines->older = s->engines;
 	s->engines = engines;
-	next = make_sources(s, o);
-	must(next != NULL);
 	s->options = o;
-	s->sources = next;
-	s->n_sources = o->n_pools;
-	for (size_t i = 0; i < n_old; i++)
-		if (old[i].pool != NULL)
-			source_close(&old[i]);
-	free(old);
-	for (size_t i = 0; i < s->n_sources; i++) {
-		struct source *source = &s->sources[i];
-
-		source->scraper = s;
-		source->discover = discover_start(s->loop,
-		    source->pool->options, on_found, source);
-		must(source->discover != NULL);
-	}
+	sources_replace(&s->sources, &next);
+	sources_start(&s->sources, s->loop, on_found, s);
 	set_beat(s);
 	s->is_dirty = true;
 	publish(s, clock_ms(), true);
 	options_free(old_options);
+	return 0;
 }
 
 /* ---- the thread ---- */
@@ -391,14 +155,16 @@ static void on_mail(void *data, void *mail)
 		ev_break(s->loop, EVBREAK_ALL);
 		return;
 	}
-	engines = make_engines(mail);
-	if (engines == NULL) {
-		options_free(mail);	/* the last good ones stay */
+	engines = engine_set_new(mail);
+	if (engines == NULL || configure(s, mail, engines) != 0) {
+		log_error("scrape.configure", "kept=\"the last good "
+		    "configuration\"");
+		engine_set_free(engines);
+		options_free(mail);
 		return;
 	}
-	configure(s, mail, engines);
 	log_info("scrape.configured", "file=%s pools=%zu", s->options->file,
-	    s->n_sources);
+	    s->options->n_pools);
 }
 
 static void on_drop(void *data, void *mail)
@@ -417,22 +183,20 @@ static void *scraper_main(void *arg)
 
 static void scraper_free(struct scraper *s)
 {
-	for (size_t i = 0; i < s->n_sources; i++)
-		source_close(&s->sources[i]);
-	free(s->sources);
+	sources_close(&s->sources);
 	ev_timer_stop(s->loop, &s->beat);
 	http_client_free(s->http);
 	mailbox_free(s->mailbox);
 	if (s->loop != NULL)
 		ev_loop_destroy(s->loop);
-	engine_sets_free(s->engines);
+	engine_set_free(s->engines);
 	free(s);
 }
 
 struct scraper *scraper_start(struct epoch *fleet, struct options *options)
 {
 	struct scraper *s = calloc(1, sizeof(*s));
-	struct engine_set *engines = make_engines(options);
+	struct engine_set *engines = engine_set_new(options);
 	int err;
 
 	if (s == NULL || engines == NULL)
@@ -449,7 +213,8 @@ struct scraper *scraper_start(struct epoch *fleet, struct options *options)
 	if (s->http == NULL || s->mailbox == NULL)
 		goto fail_loop;
 	/* Before the thread is there: whoever asks first finds a fleet. */
-	configure(s, options, engines);
+	if (configure(s, options, engines) != 0)
+		goto fail_loop;
 	err = pthread_create(&s->thread, NULL, scraper_main, s);
 	if (err == 0)
 		return s;
@@ -464,7 +229,7 @@ fail_loop:
 		http_client_free(s->http);
 	ev_loop_destroy(s->loop);
 fail_memory:
-	engine_sets_free(engines);
+	engine_set_free(engines);
 	free(s);
 	return NULL;
 }

@@ -2,20 +2,14 @@
  * scrape.h - the one thread that writes what workers read
  *
  * Its loop discovers endpoints, fetches their metrics, and publishes a new fleet
- * whenever something changed, at most once per beat. Everything in pool.h and
- * target.h runs here.
+ * whenever something changed, at most once per beat. Everything in sources.h, pool.h
+ * and target.h runs here.
  */
 #pragma once
-
-#include "endpoints.h"
 
 struct epoch;
 struct options;
 struct scraper;
-
-/* For epoch_new(): the fleet to begin with, and how a fleet is retired. */
-struct fleet *fleet_empty(void);
-void fleet_retire(void *fleet);
 
 /*
  * Takes `options` over. Nobody else may publish to `fleet`, whose readers must be

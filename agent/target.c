@@ -85,7 +85,7 @@ static void tune_prefix(struct target *t, const struct engine_reading *r)
 static bool lost_its_cache(const struct target *t,
     const struct engine_reading *r)
 {
-	return t->was_down || (r->is_asleep && !t->is_asleep) ||
+	return t->was_down || r->is_asleep != t->is_asleep ||
 	    (t->start_time != 0 && r->start_time != 0 &&
 		t->start_time != r->start_time);
 }

@@ -146,6 +146,7 @@ struct match {
 	const struct prefix_index *p;
 	const uint64_t *chain;
 	uint16_t *depth;
+	size_t n_depth;
 	uint32_t deepest;
 };
 
@@ -165,7 +166,7 @@ static uint32_t match_block(struct match *m, size_t i)
 			uint16_t slot = (uint16_t)key;
 
 			n++;
-			if (slot < p->n_slots && m->depth[slot] < i + 1)
+			if (slot < m->n_depth && m->depth[slot] < i + 1)
 				m->depth[slot] = (uint16_t)(i + 1);
 		}
 		id = load(&at->chain);
@@ -202,9 +203,10 @@ static void match_between(struct match *m, struct stretch first)
 }
 
 uint32_t prefix_match(const struct prefix_index *p, const uint64_t *chain,
-    size_t n, uint16_t *depth)
+    size_t n, uint16_t *depth, size_t n_depth)
 {
-	struct match m = { .p = p, .chain = chain, .depth = depth };
+	struct match m = { .p = p, .chain = chain, .depth = depth,
+		.n_depth = n_depth };
 	struct stretch all = { 0 };
 
 	if (n > UINT16_MAX)

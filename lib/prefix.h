@@ -52,10 +52,11 @@ void prefix_set_capacity(struct prefix_index *p, uint16_t slot,
 
 /*
  * depth[slot] = how many leading blocks of the chain the endpoint holds, written for
- * holders only: the caller zeroes `depth` (n_slots long). Returns the largest.
+ * holders with a slot below `n_depth` only: the caller zeroes that many. Returns the
+ * largest depth of all holders.
  */
 uint32_t prefix_match(const struct prefix_index *p, const uint64_t *chain,
-    size_t n, uint16_t *depth);
+    size_t n, uint16_t *depth, size_t n_depth);
 
 /*
  * The chain was sent to this endpoint: what it did not hold is added, all of it is

@@ -135,7 +135,8 @@ static void measure_match(const struct world *w, int round, struct times *t)
 		    chains[i]);
 	start = clock_ns();
 	for (int i = 0; i < CHAINS; i++)
-		prefix_match(w->index, chains[i], w->n_blocks, ours[i]);
+		prefix_match(w->index, chains[i], w->n_blocks, ours[i],
+		    ENDPOINTS_MAX);
 	t->match[round] = clock_ns() - start;
 	start = clock_ns();
 	for (int i = 0; i < CHAINS; i++)

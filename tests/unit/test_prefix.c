@@ -12,6 +12,8 @@
 #include "prefix.h"
 #include "rng.h"
 
+#define N_DEPTH(depth) (sizeof(depth) / sizeof(*(depth)))
+
 enum {
 	DEPTH = 8, ROOTS = 4,		/* of the tree that chains are paths of */
 	SLOTS = 12,
@@ -142,7 +144,7 @@ static void assert_same_match(struct prefix_index *p, const struct model *m,
     const uint64_t *chain, size_t n)
 {
 	uint16_t depth[SLOTS] = { 0 };
-	uint32_t most = prefix_match(p, chain, n, depth), want = 0;
+	uint32_t most = prefix_match(p, chain, n, depth, N_DEPTH(depth)), want = 0;
 
 	for (int s = 0; s < SLOTS; s++) {
 		uint32_t d = model_depth(m, s, chain, n);
@@ -170,7 +172,7 @@ static bool holds(const struct prefix_index *p, uint16_t slot, uint64_t block)
 {
 	uint16_t depth[SLOTS] = { 0 };
 
-	prefix_match(p, &block, 1, depth);
+	prefix_match(p, &block, 1, depth, N_DEPTH(depth));
 	return depth[slot] == 1;
 }
 
@@ -221,7 +223,7 @@ static void do_insert(struct prefix_index *p, struct model *m, struct rng *rng,
 	size_t n = random_chain(rng, chain);
 	uint32_t hint;
 
-	prefix_match(p, chain, n, depth);
+	prefix_match(p, chain, n, depth, N_DEPTH(depth));
 	/* It is only a hint: any other must lead to the same. */
 	hint = rng_below(rng, 4) != 0 ? depth[slot] : rng_below(rng, DEPTH + 3);
 	prefix_insert(p, slot, chain, n, hint);
@@ -323,7 +325,7 @@ static void test_a_chain_beyond_the_capacity_keeps_its_front(void **state)
 	make_chain(0, DEPTH, chain);
 	prefix_join(p, 3, 5);
 	prefix_insert(p, 3, chain, DEPTH, 0);
-	assert_int_equal(prefix_match(p, chain, DEPTH, depth), 5);
+	assert_int_equal(prefix_match(p, chain, DEPTH, depth, N_DEPTH(depth)), 5);
 	assert_int_equal(depth[3], 5);
 	prefix_free(p);
 }
@@ -338,8 +340,8 @@ static void test_who_has_not_joined_holds_nothing(void **state)
 	make_chain(0, DEPTH, chain);
 	prefix_insert(p, 3, chain, DEPTH, 0);
 	prefix_purge(p, 3);
-	assert_int_equal(prefix_match(p, chain, DEPTH, depth), 0);
-	assert_int_equal(prefix_match(p, chain, 0, depth), 0);
+	assert_int_equal(prefix_match(p, chain, DEPTH, depth, N_DEPTH(depth)), 0);
+	assert_int_equal(prefix_match(p, chain, 0, depth, N_DEPTH(depth)), 0);
 	assert_int_equal(prefix_total(p), 0);
 	prefix_free(p);
 	prefix_free(NULL);
@@ -446,7 +448,7 @@ static void test_no_collision_breaks_a_bound(void **state)
 
 		for (size_t i = 0; i < n; i++)
 			chain[i] = rng_mix(1 + rng_below(&rng, HASHES));
-		assert_true(prefix_match(p, chain, n, depth) <= n);
+		assert_true(prefix_match(p, chain, n, depth, N_DEPTH(depth)) <= n);
 		prefix_insert(p, slot, chain, n, depth[slot]);
 		assert_true(prefix_count(p, slot) <= 3u + 3 * slot);
 		assert_true(prefix_total(p) <= prefix_capacity(p));
@@ -477,7 +479,7 @@ static void test_a_thousand_endpoints_are_matched_one_by_one(void **state)
 		prefix_join(p, s, 1000);
 		prefix_insert(p, s, chain, want[s], 0);
 	}
-	assert_int_equal(prefix_match(p, chain, BLOCKS, depth), BLOCKS);
+	assert_int_equal(prefix_match(p, chain, BLOCKS, depth, N_DEPTH(depth)), BLOCKS);
 	for (uint16_t s = 0; s < ENDPOINTS; s++)
 		assert_int_equal(depth[s], want[s]);
 	prefix_free(p);
@@ -533,7 +535,7 @@ static void *write_at_random(void *data)
 		uint64_t chain[DEPTH];
 		size_t n = random_chain(&rng, chain);
 
-		prefix_match(a->p, chain, n, depth);
+		prefix_match(a->p, chain, n, depth, N_DEPTH(depth));
 		prefix_insert(a->p, slot, chain, n, depth[slot]);
 		if (turn % 50 == 0)
 			prefix_purge(a->p, slot);
@@ -553,7 +555,7 @@ static void *read_at_random(void *data)
 		uint16_t depth[SLOTS + 1] = { 0 };
 		uint64_t chain[DEPTH];
 		size_t n = random_chain(&rng, chain);
-		uint32_t most = prefix_match(a->p, chain, n, depth);
+		uint32_t most = prefix_match(a->p, chain, n, depth, N_DEPTH(depth));
 
 		for (int s = 0; s < SLOTS; s++)
 			wrong += depth[s] > n || depth[s] > most;

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "endpoints.h"
 #include "epoch.h"
+#include "fleet.h"
 #include "fault.h"
 #include "help_metrics.h"
 #include "log.h"
