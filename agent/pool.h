@@ -2,10 +2,7 @@
  * pool.h - one pool as the scraper's thread keeps it, and the views it gives out
  *
  * discovery -> pool_update() -> targets, one per endpoint -> pool_view() -> fleet.
- * A home is an endpoint's identity with its slot: it is shared by the target that
- * scrapes it and by every membership (hence every view) that names it, and goes, with
- * its slot and its prefix memory, when the last of them does. All counting is plain,
- * because only the scraper's thread builds and retires.
+ * References are counted plainly, because only the scraper's thread builds and retires.
  */
 #pragma once
 
@@ -24,16 +21,6 @@ struct ev_loop;
 struct membership;
 struct rng;
 struct target;
-
-struct home {
-	struct pool *pool;	/* holds a reference */
-	unsigned refs;
-	uint16_t slot;
-	uint16_t port;
-	char *name, *host, *address, *addr_text;	/* address may be NULL */
-	struct label *labels;
-	size_t n_labels;
-};
 
 struct pool {
 	unsigned refs;		/* the scraper, and every home and view */
@@ -80,5 +67,3 @@ void pool_clear(struct pool *p);
 const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms);
 void pool_view_ref(const struct endpoint_view *view);
 void pool_view_unref(const struct endpoint_view *view);
-
-void home_unref(struct home *h);

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "engine.h"
 #include "fault.h"
+#include "home.h"
 #include "http.h"
 #include "log.h"
 #include "pool.h"
