@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "discover.h"
 #include "engine.h"
+#include "home.h"
 #include "http.h"
 #include "log.h"
 #include "pool.h"

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "discover.h"
 #include "engine.h"
+#include "home.h"
 #include "help_metrics.h"
 #include "http.h"
 #include "log.h"
