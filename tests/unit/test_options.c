@@ -237,7 +237,7 @@ static const struct {
 	{ "pools:\n- {name: p, file: /f, metrics: {staleAfter: 20ms}}", 2,
 	    "staleAfter below interval", "several" },
 	{ "pools:\n- {name: p, file: /f, prefix: {blockSizeTokens: 0}}", 2,
-	    "blockSizeTokens: 0", "1 to 65536" },
+	    "blockSizeTokens: 0", "1 to 1024" },
 };
 
 static void test_what_is_wrong_says_where_and_what_would_be_right(void **state)
