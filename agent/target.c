@@ -26,6 +26,7 @@ enum {
 	DOWN_AFTER_FAILURES = 3,	/* refused this often in a row: down */
 	BACKOFF_MAX_MS = 1000,
 	JITTER_PERCENT = 10,
+	FIRST_WITHIN_MS = 50,
 	UNSCRAPED_SETTLE_MS = 1000,	/* scraping off: forget picks at this pace */
 };
 
@@ -42,6 +43,7 @@ struct target {
 	int last_status;
 	bool ready;
 	bool was_down;		/* it restarted, if it comes back */
+	bool has_begun;		/* its first fetch, at least */
 	bool is_asleep;
 	double start_time;	/* of the engine's process, if it tells */
 	struct endpoint_stats stats;
@@ -163,7 +165,8 @@ static void on_done(void *data, enum http_result result, int status)
 	t->home->pool->is_dirty = true;
 }
 
-/* An interval, twice as long with each failure; then jitter. */
+/* An interval, twice as long with each failure; then jitter. The first is any part
+ * of one, so that targets made together do not stay together. */
 static int64_t next_delay_ms(const struct target *t, struct rng *rng)
 {
 	int64_t delay = t->http != NULL ? options_of(t)->interval_ms :
@@ -175,6 +178,8 @@ static int64_t next_delay_ms(const struct target *t, struct rng *rng)
 	     i < t->n_failures && delay < most; i++)
 		delay *= 2;
 	delay = delay < most ? delay : most;
+	if (!t->has_begun)
+		return rng_below(rng, (uint32_t)delay) + 1;
 	spread = (uint32_t)(delay * 2 * JITTER_PERCENT / 100) + 1;
 	return delay - spread / 2 + rng_below(rng, spread);
 }
@@ -185,6 +190,7 @@ void target_beat(struct target *t, int64_t now_ms, struct rng *rng)
 	    (t->http != NULL && http_target_is_busy(t->http)))
 		return;
 	t->due_ms = now_ms + next_delay_ms(t, rng);
+	t->has_begun = true;
 	mark(t);
 	if (t->http == NULL) {
 		settle(t);
@@ -240,9 +246,8 @@ struct target *target_new(struct home *home,
 	home->refs++;
 	t->marks[0] = t->marks[1] = t->stats.settled =
 	    atomic_load(&live_of(t)->picked);
-	/* Spread over one interval from the start. */
-	t->due_ms = clock_ms() + rng_below(context->rng,
-	    (uint32_t)options_of(t)->interval_ms + 1);
+	/* Known soon, however long the interval; the fetch after spreads them. */
+	t->due_ms = clock_ms() + rng_below(context->rng, FIRST_WITHIN_MS);
 	if (options_of(t)->enabled && home->address != NULL &&
 	    open_http(t, context) != 0) {
 		target_free(t);
