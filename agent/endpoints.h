@@ -52,6 +52,7 @@ struct endpoint_stats {
 	float kv_used;		/* 0..1 */
 	uint32_t settled;	/* picks that the numbers above may contain */
 	int64_t seen_ms;	/* clock_ms() when they were read; 0: never */
+	uint16_t slot;		/* endpoints[i].slot, where scorers look anyway */
 	uint8_t health;		/* enum endpoint_health at publication */
 };
 
@@ -84,7 +85,7 @@ static inline uint32_t endpoint_unsettled(const struct endpoint_view *view,
     size_t i)
 {
 	uint32_t picked = atomic_load_explicit(
-	    &view->live[view->endpoints[i].slot].picked, memory_order_relaxed);
+	    &view->live[view->stats[i].slot].picked, memory_order_relaxed);
 
 	return picked - view->stats[i].settled;
 }

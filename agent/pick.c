@@ -85,7 +85,7 @@ static void match_prompt(struct picking *p)
 			continue;
 		for (size_t i = 0; i < p->choice.n; i++)
 			p->matched[i] += p->depth[
-			    view->endpoints[p->rows[i]].slot];
+			    view->stats[p->rows[i]].slot];
 	}
 }
 
@@ -128,7 +128,7 @@ static bool reserve(struct picking *p, uint32_t winner)
 	uint32_t seen = view->stats[row].settled + p->unsettled[winner];
 
 	return atomic_compare_exchange_strong(
-	    &view->live[view->endpoints[row].slot].picked, &seen, seen + 1);
+	    &view->live[view->stats[row].slot].picked, &seen, seen + 1);
 }
 
 static size_t choose_and_reserve(struct picking *p, uint32_t *best)

@@ -308,6 +308,7 @@ struct endpoint_stats target_stats(const struct target *t, int64_t now_ms)
 {
 	struct endpoint_stats stats = t->stats;
 
+	stats.slot = t->home->slot;
 	stats.health = (uint8_t)health_of(t, now_ms);
 	return stats;
 }

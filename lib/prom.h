@@ -54,9 +54,9 @@ struct prom {
 	bool skipping;		/* until the next newline */
 
 	/* What tells most lines apart from the wanted ones: prom_init(). */
-	uint8_t prefix_len;		/* bytes that all names share, at most 8 */
-	uint64_t prefix, prefix_mask;
-	uint64_t next_bytes;		/* bit c % 64: some name goes on with c */
+	uint8_t n_first;		/* bytes that every name has, at most 8 */
+	uint64_t first_mask;		/* of a line's first bytes, these */
+	uint64_t blooms[2];		/* names by their first bytes, hashed */
 };
 
 /*

@@ -57,7 +57,7 @@ static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 		snprintf(f->names[i], sizeof(f->names[i]), "s%06zu", i);
 		f->endpoints[i].name = span_of(f->names[i]);
 		f->endpoints[i].addr = span_of("10.0.0.1:8000");
-		f->endpoints[i].slot = (uint16_t)i;
+		f->endpoints[i].slot = f->stats[i].slot = (uint16_t)i;
 		f->stats[i].queued = rng_below(rng, 8);
 		f->stats[i].running = rng_below(rng, 64);
 		f->stats[i].kv_used = (float)rng_below(rng, 1000) / 1000.0f;

@@ -27,8 +27,8 @@ static const struct endpoint endpoints[N] = {
 };
 static const struct endpoint_stats stats[N] = {
 	{ .queued = 1, .kv_used = .5f },
-	{ .queued = 7, .running = 3 },
-	{ .health = ENDPOINT_STALE },
+	{ .queued = 7, .running = 3, .slot = 1 },
+	{ .health = ENDPOINT_STALE, .slot = 2 },
 };
 static struct endpoint_live live[N];
 static struct endpoint_view pool = { .pool = "p", .is_known = true,

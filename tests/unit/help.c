@@ -134,6 +134,7 @@ void help_pool_init(struct help_pool *p, const char *name, size_t n)
 		p->endpoints[i] = (struct endpoint){ span_of(p->names[i]),
 			span_of(p->addrs[i]), (uint16_t)i, NULL, 0 };
 		p->stats[i].seen_ms = 1;
+		p->stats[i].slot = (uint16_t)i;
 		prefix_join(p->view.prefix, (uint16_t)i, PREFIX_CAPACITY);
 	}
 	p->views[0] = &p->view;

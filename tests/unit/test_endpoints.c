@@ -49,7 +49,8 @@ static void test_unsettled_is_what_was_sent_since(void **state)
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
 		struct endpoint_live live[3] = { [2].picked = counts[i].picked };
 		const struct endpoint e = { .slot = 2 };
-		const struct endpoint_stats s = { .settled = counts[i].settled };
+		const struct endpoint_stats s = { .slot = 2,
+			.settled = counts[i].settled };
 		const struct endpoint_view v = { .endpoints = &e, .stats = &s,
 			.live = live };
 

@@ -26,7 +26,8 @@ static uint16_t matched[N_MAX];
 static struct choice choice_of(const struct row *r, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		pool.stats[i] = (struct endpoint_stats){ .queued = r[i].queued,
+		pool.stats[i] = (struct endpoint_stats){ .slot = (uint16_t)i,
+			.queued = r[i].queued,
 			.running = r[i].running, .kv_used = r[i].kv_used,
 			.health = (uint8_t)r[i].health };
 		rows[i] = (uint32_t)i;
