@@ -170,6 +170,41 @@ static void test_refused_three_times_it_is_down_and_comes_back_empty(void **stat
 	assert_int_equal(prefix_count(pool->prefix, 0), 0);
 }
 
+/* Does a fetch begin, `after_ms` behind the last? One that does fails at once. */
+static bool begins(int64_t after_ms, int64_t wait_ms)
+{
+	int64_t end = clock_ms() + wait_ms;
+
+	pool->is_dirty = false;
+	target_beat(target(), now_ms + after_ms, &rng);
+	while (!pool->is_dirty && clock_ms() < end)
+		ev_run(loop, EVRUN_NOWAIT);
+	if (pool->is_dirty)
+		now_ms += after_ms;
+	return pool->is_dirty;
+}
+
+/* 50 ms and a tenth of it, then twice that with each failure, then a second. */
+static void test_one_that_is_gone_is_asked_less_and_less(void **state)
+{
+	static const struct { int64_t not_yet_ms, by_ms; } delays[] = {
+		{ 44, 56 }, { 44, 56 }, { 44, 56 }, { 44, 56 }, { 89, 111 },
+		{ 179, 221 }, { 359, 441 }, { 719, 881 }, { 899, 1101 }, { 899, 1101 },
+	};
+	uint16_t port = help_metrics_port(server);
+
+	(void)state;
+	help_metrics_set(server, 0, 0, 0);
+	fetch();
+	help_metrics_stop(server);
+	fetch();	/* the kept connection ends; one silent retry */
+	for (size_t i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
+		assert_false(begins(delays[i].not_yet_ms, 20));
+		assert_true(begins(delays[i].by_ms, WAIT_MS));
+	}
+	server = help_metrics_start(port);
+}
+
 #define PAGE "vllm:num_requests_waiting 0\n"
 #define STARTED(t) PAGE "process_start_time_seconds " t "\n"
 #define AWAKE(n) PAGE "vllm:engine_sleep_state{sleep_state=\"awake\"} " n "\n"
@@ -417,6 +452,7 @@ int main(void)
 		unit(test_numbers_age),
 		unit(test_a_page_without_our_numbers_changes_none),
 		unit(test_refused_three_times_it_is_down_and_comes_back_empty),
+		unit(test_one_that_is_gone_is_asked_less_and_less),
 		unit(test_a_restart_or_sleep_empties_the_cache),
 		unit(test_one_that_sleeps_unobserved_is_not_down),
 		unit(test_what_haproxy_calls_down_is_down),
