@@ -140,15 +140,15 @@ static void say_goodbye(struct peer *p, struct writer *out,
 }
 
 static void refuse_frame(struct peer *p, struct writer *out,
-    enum spop_status status, uint8_t type)
+    enum spop_status status, const char *step)
 {
 	uint32_t held;
 
 	counter_add(p->worker->counters.bad_frames, 1);
 	if (log_gate_open(&bad_frame_gate, clock_ms(), &held))
 		log_warn("peer.refused",
-		    "status=%d reason=\"%s\" frame_type=%u held_back=%u",
-		    (int)status, spop_status_text(status), type, held);
+		    "status=%d reason=\"%s\" step=\"%s\" held_back=%u",
+		    (int)status, spop_status_text(status), step, held);
 	say_goodbye(p, out, status);
 }
 
@@ -275,7 +275,7 @@ static void take_frame(struct peer *p, struct spop_frame *f,
 		if (steps[i].state != p->state || steps[i].type != f->type)
 			continue;
 		if (!steps[i].func(p, f, out))
-			refuse_frame(p, out, p->status, f->type);
+			refuse_frame(p, out, p->status, steps[i].name);
 		return;
 	}
 }
@@ -293,7 +293,8 @@ static bool take_frames(struct peer *p, struct span *in, struct writer *out)
 			return true;
 		if (result != SPOP_OK) {
 			refuse_frame(p, out, result == SPOP_TOO_BIG ?
-			    SPOP_STATUS_TOO_BIG : SPOP_STATUS_INVALID, 0);
+			    SPOP_STATUS_TOO_BIG : SPOP_STATUS_INVALID,
+			    "cutting frames");
 			break;
 		}
 		in->ptr += used;
