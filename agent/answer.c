@@ -59,7 +59,7 @@ static bool value_why(const struct pick *p, struct spop_data *v)
 	return text_value(v, span_of(p->why));
 }
 
-/* The contract, design.md section 2. False: the variable is not set. */
+/* README, "The contract with HAProxy". False: the variable is not set. */
 static const struct {
 	const char *name;
 	bool (*value)(const struct pick *p, struct spop_data *v);

@@ -2,8 +2,8 @@
  * notify.h - the payload of a NOTIFY in, the actions of its ACK out
  *
  * No socket and no thread of its own, so that a test or a fuzzer can ask as HAProxy
- * does. The `pick` message and its arguments are the contract with HAProxy, design.md
- * section 2. Worker's thread.
+ * does. The `pick` message and its arguments are the contract with HAProxy, see
+ * the README. Worker's thread.
  */
 #pragma once
 

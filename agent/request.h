@@ -17,7 +17,7 @@
 
 struct arena;
 
-/* Arguments of the `pick` message; a missing one is empty. design.md section 2. */
+/* Arguments of the `pick` message; a missing one is empty. README, contract. */
 struct ask {
 	struct span id, pool, method, path;
 	struct span headers;	/* req.hdrs_bin */
