@@ -48,10 +48,39 @@ static struct log_gate bad_frame_gate;
 
 /* ---- bytes ---- */
 
-static void trim(struct buf *b)
+/*
+ * A frame that comes in two reads needs memory for as long as that lasts. An idle peer
+ * keeps none; the worker keeps one such piece for whoever needs it next, so that a
+ * warm worker does not allocate per request.
+ */
+static void swap_memory(struct buf *a, struct buf *b)
 {
-	if (b->len == 0 && b->cap > KEPT_MAX_BYTES)
-		buf_fini(b);
+	struct buf was = *a;
+
+	a->data = b->data;
+	a->cap = b->cap;
+	b->data = was.data;
+	b->cap = was.cap;
+}
+
+static void trim(struct peer *p, struct buf *b)
+{
+	struct buf *spare = &p->worker->spare;
+
+	if (b->len != 0 || b->cap <= KEPT_MAX_BYTES)
+		return;
+	if (b->cap > spare->cap)
+		swap_memory(b, spare);
+	buf_fini(b);
+}
+
+static void keep(struct peer *p, struct buf *b, const void *bytes, size_t len)
+{
+	struct buf *spare = &p->worker->spare;
+
+	if (b->len == 0 && len > b->cap && len <= spare->cap)
+		swap_memory(b, spare);
+	buf_put(b, bytes, len);
 }
 
 void peer_close(struct peer *p)
@@ -70,7 +99,7 @@ void peer_close(struct peer *p)
 /* Keeps what the socket did not take; reading waits until it has. */
 static bool keep_unsent(struct peer *p, const void *bytes, size_t len)
 {
-	buf_put(&p->unsent, bytes, len);
+	keep(p, &p->unsent, bytes, len);
 	if (buf_failed(&p->unsent))
 		return false;
 	ev_io_stop(p->worker->loop, &p->readable);
@@ -116,7 +145,7 @@ static void on_writable(EV_P_ ev_io *io, int revents)
 	buf_consume(&p->unsent, (size_t)sent);
 	if (p->unsent.len > 0)
 		return;
-	trim(&p->unsent);
+	trim(p, &p->unsent);
 	p->deadline_ms = 0;
 	if (p->state == PEER_GOODBYE)
 		p->deadline_ms = clock_ms() + PEER_CLOSE_TIMEOUT_MS;
@@ -136,7 +165,7 @@ static void say_goodbye(struct peer *p, struct writer *out,
 	p->state = PEER_GOODBYE;
 	p->deadline_ms = clock_ms() + PEER_CLOSE_TIMEOUT_MS;
 	buf_clear(&p->partial);
-	trim(&p->partial);
+	trim(p, &p->partial);
 }
 
 static void refuse_frame(struct peer *p, struct writer *out,
@@ -331,11 +360,11 @@ static bool keep_partial(struct peer *p, struct span rest)
 	    p->state == PEER_OPEN && p->unsent.len == 0;
 
 	if (rest.len > 0) {
-		buf_put(&p->partial, rest.ptr, rest.len);
+		keep(p, &p->partial, rest.ptr, rest.len);
 		if (is_new || p->deadline_ms == 0)
 			p->deadline_ms = clock_ms() + PEER_FRAME_TIMEOUT_MS;
 	} else {
-		trim(&p->partial);
+		trim(p, &p->partial);
 		if (p->state == PEER_OPEN && p->unsent.len == 0)
 			p->deadline_ms = 0;
 	}

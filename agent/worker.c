@@ -155,6 +155,7 @@ struct worker *worker_start(size_t index, struct epoch *fleet)
 	w->index = index;
 	w->fleet = fleet;
 	list_init(&w->peers);
+	buf_init(&w->spare, PEER_MAX_FRAME + 4);
 	w->rng.state = (uint64_t)clock_ns() ^ (uint64_t)index << 56;
 	w->arena = arena_new(ARENA_FIRST_BYTES, ARENA_MAX_BYTES);
 	/* Fresh pages, touched as far as they are needed. */
@@ -197,6 +198,7 @@ void worker_stop(struct worker *w)
 	pthread_join(w->thread, NULL);
 	mailbox_free(w->mailbox);
 	ev_loop_destroy(w->loop);
+	buf_fini(&w->spare);
 	free(w->out);
 	free(w->in);
 	arena_free(w->arena);

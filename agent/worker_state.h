@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "counters.h"
 #include "list.h"
 #include "peer.h"
@@ -43,6 +44,7 @@ struct worker {
 	struct counters counters;
 	bool is_draining;
 	uint8_t *in, *out;
+	struct buf spare;		/* memory for a peer's part of a frame */
 
 	bool was_drained;	/* only for the thread that calls worker_stop() */
 };
