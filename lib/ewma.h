@@ -1,0 +1,26 @@
+/*
+ * ewma.h - a moving average that several threads may feed and read, in one word
+ *
+ *	ewma += w * (sample - ewma),  w = max(1/8, 1 - exp(-dt / 10 s))
+ *
+ * dt is the time since the sample before. 1/8: RFC 6298 section 2 (smoothed round-trip
+ * time). The exponent: Finagle's and linkerd's peak EWMA, decay 10 s; what was
+ * seen long ago counts for little once there is something newer. Any thread.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Zeroed: no sample yet. */
+struct ewma {
+	_Atomic uint64_t word;	/* float bits, then milliseconds of the last sample */
+};
+
+/* `sample` is finite and not negative. */
+void ewma_add(struct ewma *e, float sample, int64_t now_ms);
+
+/* Negative while there was no sample. */
+float ewma_get(const struct ewma *e);
+
+void ewma_reset(struct ewma *e);
