@@ -83,6 +83,8 @@ conf_decode_f conf_bool;	/* bool; true or false, nothing else */
 conf_decode_f conf_u16;		/* uint16_t */
 conf_decode_f conf_u32;		/* uint32_t */
 conf_decode_f conf_u64;		/* uint64_t */
+conf_decode_f conf_i32;		/* int32_t; any, no min and max */
+conf_decode_f conf_fraction;	/* float; 0.8, 1, 12.5; min and max are whole */
 conf_decode_f conf_size;	/* size_t; 65536, 64k, 16MiB, 1G (of 1024) */
 conf_decode_f conf_duration;	/* int64_t, ms; 50ms, 1s, 2m, 1h, 1m30s, 0 */
 conf_decode_f conf_string;	/* const char *; any scalar but an empty one */

@@ -82,6 +82,58 @@ int conf_u64(const struct conf_input *in, const struct conf_row *row,
 	return number(in, row, value, UINT64_MAX, out);
 }
 
+int conf_i32(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	bool is_scalar = value->type == CONF_SCALAR && !value->quoted;
+	bool is_negative = is_scalar && value->text[0] == '-';
+	const char *text = is_scalar ? value->text + is_negative : "";
+	uint64_t n;
+
+	if (!take_number(&text, &n) || *text != '\0' ||
+	    n > (uint64_t)INT32_MAX + is_negative)
+		return conf_refuse(in, row, value,
+		    "a whole number from %d to %d", INT32_MIN, INT32_MAX);
+	*(int32_t *)out = (int32_t)(is_negative ? -(int64_t)n : (int64_t)n);
+	return 0;
+}
+
+/* "0.8", "12": digits with at most six behind the point. */
+static bool parse_fraction(const char *text, double *out)
+{
+	uint64_t whole;
+	double scale = 1;
+
+	if (!take_number(&text, &whole) || whole > UINT32_MAX)
+		return false;
+	*out = (double)whole;
+	if (*text == '\0')
+		return true;
+	if (*text++ != '.' || *text == '\0' || strlen(text) > 6)
+		return false;
+	for (; isdigit((unsigned char)*text); text++) {
+		scale /= 10;
+		*out += scale * (*text - '0');
+	}
+	return *text == '\0';
+}
+
+int conf_fraction(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	uint64_t most = most_of(row, UINT32_MAX);
+	double n;
+
+	if (value->type != CONF_SCALAR || value->quoted ||
+	    !parse_fraction(value->text, &n) || n < (double)row->min ||
+	    n > (double)most)
+		return conf_refuse(in, row, value,
+		    "a number from %ju to %ju, as 0.8", (uintmax_t)row->min,
+		    (uintmax_t)most);
+	*(float *)out = (float)n;
+	return 0;
+}
+
 int conf_bool(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, void *out)
 {
