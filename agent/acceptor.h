@@ -24,5 +24,5 @@ struct acceptor *acceptor_open(struct ev_loop *loop,
 void acceptor_start(struct acceptor *a, struct worker **workers,
     size_t n_workers);
 
-/* Stops listening; unix sockets are unlinked. */
+/* Closes its listeners: listener.h tells what becomes of their files. */
 void acceptor_close(struct acceptor *a);
