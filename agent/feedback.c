@@ -1,0 +1,524 @@
+/*
+ * feedback.c - bytes cut into lines, lines read as records, connections that bring them
+ *
+ * All connections share one read buffer. A line that lies in it whole is read where it
+ * lies; only what a read's end cuts is copied, until its rest has come.
+ */
+#include "feedback.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fault.h"
+#include "list.h"
+#include "listener.h"
+#include "log.h"
+#include "options.h"
+#include "record.h"
+
+enum {
+	READ_BYTES = 65536,
+	READS_PER_WAKEUP = 2,	/* of one connection: some 800 lines */
+	ACCEPTS_PER_WAKEUP = 64,
+	LENGTH_DIGITS_MAX = 7,
+	QUOTED_BYTES = 120,	/* of a line, in the log */
+	KEEPALIVE_S = 60,	/* a HAProxy host that vanished is found out */
+};
+
+static const double rest_s = 0.1;	/* out of descriptors: try again then */
+
+/* ---- the cutter ---- */
+
+enum cut_state {
+	CUT_START,
+	CUT_LENGTH,		/* its digits so far are in `partial` */
+	CUT_COUNTED,		/* `left` more bytes are the line */
+	CUT_COUNTED_SKIP,	/* ... are thrown away */
+	CUT_LINE,
+	CUT_LINE_SKIP,		/* up to the newline */
+};
+
+void feedback_cutter_init(struct feedback_cutter *c)
+{
+	*c = (struct feedback_cutter){ .state = CUT_START };
+	buf_init(&c->partial, FEEDBACK_LINE_MAX);
+}
+
+void feedback_cutter_fini(struct feedback_cutter *c)
+{
+	buf_fini(&c->partial);
+}
+
+static struct span take(struct span *in, size_t len)
+{
+	struct span taken = { in->ptr, len };
+
+	in->ptr += len;
+	in->len -= len;
+	return taken;
+}
+
+static enum feedback_cut give(struct feedback_cutter *c, struct span *line)
+{
+	*line = buf_span(&c->partial);
+	c->is_lent = true;
+	return FEEDBACK_LINE;
+}
+
+/* For no memory as well: such a line is no less lost. */
+static enum feedback_cut give_up(struct feedback_cutter *c, enum cut_state next)
+{
+	buf_clear(&c->partial);
+	c->state = (uint8_t)next;
+	return FEEDBACK_TOO_LONG;
+}
+
+static void cut_start(struct feedback_cutter *c, struct span *in)
+{
+	bool is_length = *in->ptr >= '1' && *in->ptr <= '9';
+
+	c->state = is_length ? CUT_LENGTH : CUT_LINE;
+}
+
+/* The digits are kept as text: if no length after all, they begin a line. */
+static enum feedback_cut cut_length(struct feedback_cutter *c, struct span *in)
+{
+	char next = *in->ptr;
+
+	if (next >= '0' && next <= '9' && c->partial.len < LENGTH_DIGITS_MAX) {
+		buf_put(&c->partial, take(in, 1).ptr, 1);
+		return buf_failed(&c->partial) ?
+		    give_up(c, CUT_LINE_SKIP) : FEEDBACK_MORE;
+	}
+	if (next != ' ' || c->partial.len == 0 || *c->partial.data == '0') {
+		c->state = CUT_LINE;
+		return FEEDBACK_MORE;
+	}
+	take(in, 1);
+	c->left = 0;
+	for (size_t i = 0; i < c->partial.len; i++)
+		c->left = c->left * 10 + (size_t)(c->partial.data[i] - '0');
+	buf_clear(&c->partial);
+	c->state = CUT_COUNTED;
+	return c->left > FEEDBACK_LINE_MAX ?
+	    give_up(c, CUT_COUNTED_SKIP) : FEEDBACK_MORE;
+}
+
+static enum feedback_cut cut_counted(struct feedback_cutter *c,
+    struct span *in, struct span *line)
+{
+	struct span part = take(in, in->len < c->left ? in->len : c->left);
+
+	c->left -= part.len;
+	if (c->left == 0)
+		c->state = CUT_LENGTH;
+	if (c->left == 0 && c->partial.len == 0) {
+		*line = part;
+		return FEEDBACK_LINE;
+	}
+	buf_put(&c->partial, part.ptr, part.len);
+	if (buf_failed(&c->partial))
+		return give_up(c, c->left == 0 ? CUT_LENGTH : CUT_COUNTED_SKIP);
+	return c->left == 0 ? give(c, line) : FEEDBACK_MORE;
+}
+
+static void cut_counted_skip(struct feedback_cutter *c, struct span *in)
+{
+	c->left -= take(in, in->len < c->left ? in->len : c->left).len;
+	if (c->left == 0)
+		c->state = CUT_LENGTH;
+}
+
+static enum feedback_cut cut_line(struct feedback_cutter *c, struct span *in,
+    struct span *line)
+{
+	const char *newline = memchr(in->ptr, '\n', in->len);
+	struct span part = take(in,
+	    newline != NULL ? (size_t)(newline - in->ptr) : in->len);
+
+	if (newline != NULL)
+		take(in, 1);
+	if (newline != NULL && c->partial.len == 0 &&
+	    part.len <= FEEDBACK_LINE_MAX) {
+		*line = part;
+		return FEEDBACK_LINE;
+	}
+	buf_put(&c->partial, part.ptr, part.len);
+	if (buf_failed(&c->partial))	/* past the ceiling */
+		return give_up(c, newline != NULL ? CUT_LINE : CUT_LINE_SKIP);
+	return newline != NULL ? give(c, line) : FEEDBACK_MORE;
+}
+
+static void cut_line_skip(struct feedback_cutter *c, struct span *in)
+{
+	const char *newline = memchr(in->ptr, '\n', in->len);
+
+	take(in, newline != NULL ? (size_t)(newline - in->ptr) + 1 : in->len);
+	if (newline != NULL)
+		c->state = CUT_LINE;
+}
+
+enum feedback_cut feedback_cut(struct feedback_cutter *c, struct span *in,
+    struct span *line)
+{
+	enum feedback_cut cut = FEEDBACK_MORE;
+
+	if (c->is_lent)
+		buf_clear(&c->partial);
+	c->is_lent = false;
+	while (in->len > 0 && cut == FEEDBACK_MORE) {
+		switch ((enum cut_state)c->state) {
+		case CUT_START:
+			cut_start(c, in);
+			break;
+		case CUT_LENGTH:
+			cut = cut_length(c, in);
+			break;
+		case CUT_COUNTED:
+			cut = cut_counted(c, in, line);
+			break;
+		case CUT_COUNTED_SKIP:
+			cut_counted_skip(c, in);
+			break;
+		case CUT_LINE:
+			cut = cut_line(c, in, line);
+			break;
+		case CUT_LINE_SKIP:
+			cut_line_skip(c, in);
+			break;
+		}
+	}
+	return cut;
+}
+
+/* ---- lines ---- */
+
+struct door {
+	ev_io io;
+	struct feedback *feedback;
+};
+
+struct feedback {
+	struct ev_loop *loop;
+	const struct feedback_calls *calls;
+	void *data;
+	bool is_in_batch;
+	struct feedback_counters counters;
+	struct log_gate bad_gate, early_gate, refused_gate, rest_gate;
+	ev_timer rest;
+	struct list connections;
+	size_t n_connections;
+	size_t n_doors;
+	char in[READ_BYTES];
+	struct door doors[];
+};
+
+struct connection {
+	struct list link;
+	struct feedback *feedback;
+	ev_io io;
+	struct feedback_cutter cutter;
+};
+
+/* The start of it, fit for a log line. */
+static const char *quote(struct span s, char out[4 * QUOTED_BYTES + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len && i < QUOTED_BYTES; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (c < ' ' || c > '~' || c == '"' || c == '\\')
+			n += (size_t)snprintf(out + n, 5, "\\x%02x", c);
+		else
+			out[n++] = (char)c;
+	}
+	out[n] = '\0';
+	return out;
+}
+
+static void take_bad(struct feedback *f, struct span line,
+    const struct record_fault *why)
+{
+	char text[4 * QUOTED_BYTES + 1], word[4 * QUOTED_BYTES + 1];
+	uint32_t held;
+
+	f->counters.bad++;
+	if (!log_gate_open(&f->bad_gate, clock_ms(), &held))
+		return;
+	log_warn("feedback.bad", "want=\"%s\" found=\"%s\" held_back=%u "
+	    "line=\"%s\"", why->want, quote(why->found, word), held,
+	    quote(line, text));
+}
+
+static void take_too_long(struct feedback *f)
+{
+	uint32_t held;
+
+	f->counters.too_long++;
+	if (log_gate_open(&f->bad_gate, clock_ms(), &held))
+		log_warn("feedback.too_long", "want=\"%d bytes at most, each "
+		    "line with its newline\" held_back=%u", FEEDBACK_LINE_MAX,
+		    held);
+}
+
+static void take_record(struct feedback *f, const struct record *r)
+{
+	uint32_t held;
+
+	f->counters.records++;
+	f->counters.no_id += r->id.len == 0;
+	f->counters.early += r->is_early;
+	if (r->is_early && log_gate_open(&f->early_gate, clock_ms(), &held))
+		log_warn("feedback.early", "want=\"no option logasap: it tells "
+		    "the end of a request at its beginning\" held_back=%u",
+		    held);
+	if (!f->is_in_batch)
+		f->calls->begin(f->data);
+	f->is_in_batch = true;
+	f->calls->record(r, f->data);
+}
+
+static void take_line(struct feedback *f, struct span line)
+{
+	struct record_fault why;
+	struct record r;
+
+	f->counters.lines++;
+	switch (record_parse(line, &r, &why)) {
+	case RECORD_OK:
+	case RECORD_NO_ID:
+		take_record(f, &r);
+		break;
+	case RECORD_NONE:
+		f->counters.other++;
+		break;
+	case RECORD_BAD:
+		take_bad(f, line, &why);
+		break;
+	}
+}
+
+static void end_batch(struct feedback *f)
+{
+	if (f->is_in_batch)
+		f->calls->end(f->data);
+	f->is_in_batch = false;
+}
+
+/* ---- connections ---- */
+
+static void take_bytes(struct connection *c, struct span in)
+{
+	enum feedback_cut cut;
+	struct span line;
+
+	while ((cut = feedback_cut(&c->cutter, &in, &line)) != FEEDBACK_MORE)
+		if (cut == FEEDBACK_LINE)
+			take_line(c->feedback, line);
+		else
+			take_too_long(c->feedback);
+}
+
+static void close_connection(struct connection *c)
+{
+	ev_io_stop(c->feedback->loop, &c->io);
+	close(c->io.fd);
+	feedback_cutter_fini(&c->cutter);
+	list_remove(&c->link);
+	c->feedback->n_connections--;
+	free(c);
+}
+
+/* False: it is over. What is not read now is there in the loop's next turn. */
+static bool read_some(struct connection *c)
+{
+	for (int i = 0; i < READS_PER_WAKEUP; i++) {
+		ssize_t got = recv(c->io.fd, c->feedback->in, READ_BYTES, 0);
+
+		if (got < 0)
+			return errno == EAGAIN || errno == EINTR;
+		if (got == 0)
+			return false;
+		take_bytes(c, (struct span){ c->feedback->in, (size_t)got });
+		if (got < READ_BYTES)
+			return true;
+	}
+	return true;
+}
+
+static void on_readable(EV_P_ ev_io *io, int revents)
+{
+	struct connection *c = io->data;
+	struct feedback *f = c->feedback;
+
+	(void)loop;
+	(void)revents;
+	if (!read_some(c))
+		close_connection(c);
+	end_batch(f);
+}
+
+/* On a unix socket none of this is needed, and it fails. */
+static void set_keepalive(int fd)
+{
+	int on = 1, idle_s = KEEPALIVE_S;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+}
+
+static void refuse(struct feedback *f, int fd)
+{
+	uint32_t held;
+
+	close(fd);
+	f->counters.refused++;
+	if (log_gate_open(&f->refused_gate, clock_ms(), &held))
+		log_warn("feedback.refused", "connections=%zu want=\"one of each "
+		    "HAProxy process\" held_back=%u", f->n_connections, held);
+}
+
+static void open_connection(struct feedback *f, int fd)
+{
+	struct connection *c = f->n_connections < FEEDBACK_CONNECTIONS_MAX ?
+	    calloc(1, sizeof(*c)) : NULL;
+
+	if (c == NULL) {
+		refuse(f, fd);
+		return;
+	}
+	set_keepalive(fd);
+	c->feedback = f;
+	feedback_cutter_init(&c->cutter);
+	list_append(&f->connections, &c->link);
+	f->n_connections++;
+	f->counters.connections++;
+	ev_io_init(&c->io, on_readable, fd, EV_READ);
+	c->io.data = c;
+	ev_io_start(f->loop, &c->io);
+}
+
+/* ---- doors ---- */
+
+static void take_rest(struct feedback *f, int err)
+{
+	uint32_t held;
+
+	if (log_gate_open(&f->rest_gate, clock_ms(), &held))
+		log_error("feedback.accept", "err=\"%s\" want=\"a higher limit of "
+		    "open files (LimitNOFILE)\" held_back=%u",
+		    strerror(err), held);
+	for (size_t i = 0; i < f->n_doors; i++)
+		ev_io_stop(f->loop, &f->doors[i].io);
+	ev_timer_set(&f->rest, rest_s, 0.);
+	ev_timer_start(f->loop, &f->rest);
+}
+
+static void on_rested(EV_P_ ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	feedback_start(timer->data);
+}
+
+static void on_knock(EV_P_ ev_io *io, int revents)
+{
+	struct door *d = io->data;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
+		int fd = accept4(io->fd, NULL, NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int err = errno;	/* logging may change it */
+
+		if (fd >= 0) {
+			open_connection(d->feedback, fd);
+			continue;
+		}
+		if (err == EMFILE || err == ENFILE || err == ENOBUFS ||
+		    err == ENOMEM)
+			take_rest(d->feedback, err);
+		if (err != ECONNABORTED && err != EINTR)
+			return;
+	}
+}
+
+static bool open_doors(struct feedback *f, const struct listen_options *listens,
+    size_t n_listens, struct fault *why)
+{
+	for (size_t i = 0; i < n_listens; i++) {
+		struct door *d = &f->doors[i];
+		int fd = listener_open(&listens[i], why);
+
+		if (fd < 0)
+			return false;
+		ev_io_init(&d->io, on_knock, fd, EV_READ);
+		d->io.data = d;
+		d->feedback = f;
+		f->n_doors++;
+	}
+	return true;
+}
+
+struct feedback *feedback_open(struct ev_loop *loop,
+    const struct listen_options *listens, size_t n_listens,
+    const struct feedback_calls *calls, void *data, struct fault *why)
+{
+	struct feedback *f = calloc(1,
+	    sizeof(*f) + n_listens * sizeof(f->doors[0]));
+
+	if (f == NULL) {
+		fault_set(why, NULL, 0, "no memory", NULL);
+		return NULL;
+	}
+	f->loop = loop;
+	f->calls = calls;
+	f->data = data;
+	list_init(&f->connections);
+	ev_timer_init(&f->rest, on_rested, rest_s, 0.);
+	f->rest.data = f;
+	if (open_doors(f, listens, n_listens, why))
+		return f;
+	feedback_close(f);
+	return NULL;
+}
+
+void feedback_start(struct feedback *f)
+{
+	for (size_t i = 0; i < f->n_doors; i++)
+		ev_io_start(f->loop, &f->doors[i].io);
+}
+
+void feedback_close(struct feedback *f)
+{
+	if (f == NULL)
+		return;
+	ev_timer_stop(f->loop, &f->rest);
+	for (size_t i = 0; i < f->n_doors; i++) {
+		ev_io_stop(f->loop, &f->doors[i].io);
+		listener_close(f->doors[i].io.fd);
+	}
+	list_each(link, after, &f->connections)
+		close_connection(list_entry(link, struct connection, link));
+	free(f);
+}
+
+const struct feedback_counters *feedback_counters(const struct feedback *f)
+{
+	return &f->counters;
+}
+
+size_t feedback_connections(const struct feedback *f)
+{
+	return f->n_connections;
+}
