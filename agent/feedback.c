@@ -1,8 +1,8 @@
 /*
- * feedback.c - bytes cut into lines, lines read as records, connections that bring them
+ * feedback.c - lines read as records, and the connections that bring them
  *
- * All connections share one read buffer. A line that lies in it whole is read where it
- * lies; only what a read's end cuts is copied, until its rest has come.
+ * All connections share one read buffer; each keeps the part of a line that a read's
+ * end has cut.
  */
 #include "feedback.h"
 
@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "fault.h"
+#include "lines.h"
 #include "list.h"
 #include "listener.h"
 #include "log.h"
@@ -28,176 +29,11 @@ enum {
 	READ_BYTES = 65536,
 	READS_PER_WAKEUP = 2,	/* of one connection: some 800 lines */
 	ACCEPTS_PER_WAKEUP = 64,
-	LENGTH_DIGITS_MAX = 7,
 	QUOTED_BYTES = 120,	/* of a line, in the log */
 	KEEPALIVE_S = 60,	/* a HAProxy host that vanished is found out */
 };
 
 static const double rest_s = 0.1;	/* out of descriptors: try again then */
-
-/* ---- the cutter ---- */
-
-enum cut_state {
-	CUT_START,
-	CUT_LENGTH,		/* its digits so far are in `partial` */
-	CUT_COUNTED,		/* `left` more bytes are the line */
-	CUT_COUNTED_SKIP,	/* ... are thrown away */
-	CUT_LINE,
-	CUT_LINE_SKIP,		/* up to the newline */
-};
-
-void feedback_cutter_init(struct feedback_cutter *c)
-{
-	*c = (struct feedback_cutter){ .state = CUT_START };
-	buf_init(&c->partial, FEEDBACK_LINE_MAX);
-}
-
-void feedback_cutter_fini(struct feedback_cutter *c)
-{
-	buf_fini(&c->partial);
-}
-
-static struct span take(struct span *in, size_t len)
-{
-	struct span taken = { in->ptr, len };
-
-	in->ptr += len;
-	in->len -= len;
-	return taken;
-}
-
-static enum feedback_cut give(struct feedback_cutter *c, struct span *line)
-{
-	*line = buf_span(&c->partial);
-	c->is_lent = true;
-	return FEEDBACK_LINE;
-}
-
-/* For no memory as well: such a line is no less lost. */
-static enum feedback_cut give_up(struct feedback_cutter *c, enum cut_state next)
-{
-	buf_clear(&c->partial);
-	c->state = (uint8_t)next;
-	return FEEDBACK_TOO_LONG;
-}
-
-static void cut_start(struct feedback_cutter *c, struct span *in)
-{
-	bool is_length = *in->ptr >= '1' && *in->ptr <= '9';
-
-	c->state = is_length ? CUT_LENGTH : CUT_LINE;
-}
-
-/* The digits are kept as text: if no length after all, they begin a line. */
-static enum feedback_cut cut_length(struct feedback_cutter *c, struct span *in)
-{
-	char next = *in->ptr;
-
-	if (next >= '0' && next <= '9' && c->partial.len < LENGTH_DIGITS_MAX) {
-		buf_put(&c->partial, take(in, 1).ptr, 1);
-		return buf_failed(&c->partial) ?
-		    give_up(c, CUT_LINE_SKIP) : FEEDBACK_MORE;
-	}
-	if (next != ' ' || c->partial.len == 0 || *c->partial.data == '0') {
-		c->state = CUT_LINE;
-		return FEEDBACK_MORE;
-	}
-	take(in, 1);
-	c->left = 0;
-	for (size_t i = 0; i < c->partial.len; i++)
-		c->left = c->left * 10 + (size_t)(c->partial.data[i] - '0');
-	buf_clear(&c->partial);
-	c->state = CUT_COUNTED;
-	return c->left > FEEDBACK_LINE_MAX ?
-	    give_up(c, CUT_COUNTED_SKIP) : FEEDBACK_MORE;
-}
-
-static enum feedback_cut cut_counted(struct feedback_cutter *c,
-    struct span *in, struct span *line)
-{
-	struct span part = take(in, in->len < c->left ? in->len : c->left);
-
-	c->left -= part.len;
-	if (c->left == 0)
-		c->state = CUT_LENGTH;
-	if (c->left == 0 && c->partial.len == 0) {
-		*line = part;
-		return FEEDBACK_LINE;
-	}
-	buf_put(&c->partial, part.ptr, part.len);
-	if (buf_failed(&c->partial))
-		return give_up(c, c->left == 0 ? CUT_LENGTH : CUT_COUNTED_SKIP);
-	return c->left == 0 ? give(c, line) : FEEDBACK_MORE;
-}
-
-static void cut_counted_skip(struct feedback_cutter *c, struct span *in)
-{
-	c->left -= take(in, in->len < c->left ? in->len : c->left).len;
-	if (c->left == 0)
-		c->state = CUT_LENGTH;
-}
-
-static enum feedback_cut cut_line(struct feedback_cutter *c, struct span *in,
-    struct span *line)
-{
-	const char *newline = memchr(in->ptr, '\n', in->len);
-	struct span part = take(in,
-	    newline != NULL ? (size_t)(newline - in->ptr) : in->len);
-
-	if (newline != NULL)
-		take(in, 1);
-	if (newline != NULL && c->partial.len == 0 &&
-	    part.len <= FEEDBACK_LINE_MAX) {
-		*line = part;
-		return FEEDBACK_LINE;
-	}
-	buf_put(&c->partial, part.ptr, part.len);
-	if (buf_failed(&c->partial))	/* past the ceiling */
-		return give_up(c, newline != NULL ? CUT_LINE : CUT_LINE_SKIP);
-	return newline != NULL ? give(c, line) : FEEDBACK_MORE;
-}
-
-static void cut_line_skip(struct feedback_cutter *c, struct span *in)
-{
-	const char *newline = memchr(in->ptr, '\n', in->len);
-
-	take(in, newline != NULL ? (size_t)(newline - in->ptr) + 1 : in->len);
-	if (newline != NULL)
-		c->state = CUT_LINE;
-}
-
-enum feedback_cut feedback_cut(struct feedback_cutter *c, struct span *in,
-    struct span *line)
-{
-	enum feedback_cut cut = FEEDBACK_MORE;
-
-	if (c->is_lent)
-		buf_clear(&c->partial);
-	c->is_lent = false;
-	while (in->len > 0 && cut == FEEDBACK_MORE) {
-		switch ((enum cut_state)c->state) {
-		case CUT_START:
-			cut_start(c, in);
-			break;
-		case CUT_LENGTH:
-			cut = cut_length(c, in);
-			break;
-		case CUT_COUNTED:
-			cut = cut_counted(c, in, line);
-			break;
-		case CUT_COUNTED_SKIP:
-			cut_counted_skip(c, in);
-			break;
-		case CUT_LINE:
-			cut = cut_line(c, in, line);
-			break;
-		case CUT_LINE_SKIP:
-			cut_line_skip(c, in);
-			break;
-		}
-	}
-	return cut;
-}
 
 /* ---- lines ---- */
 
@@ -225,7 +61,7 @@ struct connection {
 	struct list link;
 	struct feedback *feedback;
 	ev_io io;
-	struct feedback_cutter cutter;
+	struct lines lines;
 };
 
 /* The start of it, fit for a log line. */
@@ -266,7 +102,7 @@ static void take_too_long(struct feedback *f)
 	f->counters.too_long++;
 	if (log_gate_open(&f->bad_gate, clock_ms(), &held))
 		log_warn("feedback.too_long", "want=\"%d bytes at most, each "
-		    "line with its newline\" held_back=%u", FEEDBACK_LINE_MAX,
+		    "line with its newline\" held_back=%u", LINES_MAX_BYTES,
 		    held);
 }
 
@@ -318,11 +154,11 @@ static void end_batch(struct feedback *f)
 
 static void take_bytes(struct connection *c, struct span in)
 {
-	enum feedback_cut cut;
+	enum lines_result result;
 	struct span line;
 
-	while ((cut = feedback_cut(&c->cutter, &in, &line)) != FEEDBACK_MORE)
-		if (cut == FEEDBACK_LINE)
+	while ((result = lines_next(&c->lines, &in, &line)) != LINES_MORE)
+		if (result == LINES_LINE)
 			take_line(c->feedback, line);
 		else
 			take_too_long(c->feedback);
@@ -332,7 +168,7 @@ static void close_connection(struct connection *c)
 {
 	ev_io_stop(c->feedback->loop, &c->io);
 	close(c->io.fd);
-	feedback_cutter_fini(&c->cutter);
+	lines_fini(&c->lines);
 	list_remove(&c->link);
 	c->feedback->n_connections--;
 	free(c);
@@ -398,7 +234,7 @@ static void open_connection(struct feedback *f, int fd)
 	}
 	set_keepalive(fd);
 	c->feedback = f;
-	feedback_cutter_init(&c->cutter);
+	lines_init(&c->lines);
 	list_append(&f->connections, &c->link);
 	f->n_connections++;
 	f->counters.connections++;

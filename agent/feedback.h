@@ -19,9 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "span.h"
-
 struct ev_loop;
 struct fault;
 struct feedback;
@@ -29,7 +26,6 @@ struct listen_options;
 struct record;
 
 enum {
-	FEEDBACK_LINE_MAX = 8192,	/* HAProxy's are 1024 unless `len` says more */
 	FEEDBACK_CONNECTIONS_MAX = 256,	/* those beyond are closed at once */
 };
 
@@ -73,33 +69,3 @@ void feedback_close(struct feedback *f);
 
 const struct feedback_counters *feedback_counters(const struct feedback *f);
 size_t feedback_connections(const struct feedback *f);
-
-/* ---- a stream cut into lines; pure ---- */
-
-/*
- * Both framings of RFC 6587: lines that end with a newline (HAProxy's default), and
- * "LENGTH LINE" (`log-proto octet-count`). A stream that begins with a length is the
- * latter, until no length follows; from then on it is the former.
- */
-struct feedback_cutter {
-	struct buf partial;	/* the front of a line, or of a length */
-	uint8_t state;
-	bool is_lent;		/* partial is the line that was given out */
-	size_t left;		/* of a counted line */
-};
-
-enum feedback_cut {
-	FEEDBACK_MORE,		/* all is eaten */
-	FEEDBACK_LINE,		/* `line` is one, without what frames it */
-	FEEDBACK_TOO_LONG,	/* one is or will be thrown away */
-};
-
-void feedback_cutter_init(struct feedback_cutter *c);
-void feedback_cutter_fini(struct feedback_cutter *c);
-
-/*
- * Takes what it can off the front of `in`. Call until FEEDBACK_MORE. `line` borrows
- * from `in` or from the cutter, until the next call.
- */
-enum feedback_cut feedback_cut(struct feedback_cutter *c, struct span *in,
-    struct span *line);

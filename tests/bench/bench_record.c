@@ -12,7 +12,7 @@
 
 #include "buf.h"
 #include "clock.h"
-#include "feedback.h"
+#include "lines.h"
 #include "must.h"
 #include "record.h"
 
@@ -100,17 +100,17 @@ static size_t read_lines(const struct buf *stream)
 
 static size_t read_stream(const struct buf *stream)
 {
-	static struct feedback_cutter c;
+	static struct lines c;
 	struct span line;
 	size_t n = 0;
 
 	if (c.partial.max_bytes == 0)
-		feedback_cutter_init(&c);
+		lines_init(&c);
 	for (size_t at = 0; at < stream->len; at += READ_BYTES) {
 		struct span in = { stream->data + at, stream->len - at };
 
 		in.len = in.len < READ_BYTES ? in.len : READ_BYTES;
-		while (feedback_cut(&c, &in, &line) == FEEDBACK_LINE)
+		while (lines_next(&c, &in, &line) == LINES_LINE)
 			n += count(line);
 	}
 	return n;

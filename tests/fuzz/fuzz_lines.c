@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "feedback.h"
 #include "fuzz.h"
 #include "hash.h"
+#include "lines.h"
 #include "must.h"
 
 struct heard {
@@ -17,24 +17,24 @@ struct heard {
 
 static struct heard cut(const char *text, size_t size, size_t step)
 {
-	struct feedback_cutter c;
+	struct lines c;
 	struct heard heard = { 0 };
 	struct span line;
 
-	feedback_cutter_init(&c);
+	lines_init(&c);
 	for (size_t at = 0; at < size; at += step) {
 		size_t len = size - at < step ? size - at : step;
 		char *exact = malloc(len);	/* so that ASan sees the edge */
 		struct span in = { exact, len };
-		enum feedback_cut result;
+		enum lines_result result;
 
 		memcpy(exact, text + at, len);
-		while ((result = feedback_cut(&c, &in, &line)) != FEEDBACK_MORE) {
-			if (result == FEEDBACK_TOO_LONG) {
+		while ((result = lines_next(&c, &in, &line)) != LINES_MORE) {
+			if (result == LINES_TOO_LONG) {
 				heard.n_too_long++;
 				continue;
 			}
-			must(line.len <= FEEDBACK_LINE_MAX);
+			must(line.len <= LINES_MAX_BYTES);
 			heard.lines = hash_bytes(line.ptr, line.len,
 			    heard.lines + line.len + 1);
 			heard.bytes += line.len;
@@ -43,8 +43,8 @@ static struct heard cut(const char *text, size_t size, size_t step)
 		must(in.len == 0);
 		free(exact);
 	}
-	must(c.partial.len <= FEEDBACK_LINE_MAX);
-	feedback_cutter_fini(&c);
+	must(c.partial.len <= LINES_MAX_BYTES);
+	lines_fini(&c);
 	return heard;
 }
 
