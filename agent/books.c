@@ -1,0 +1,369 @@
+/*
+ * books.c - the ledger's entries and the counts of live.h, kept in step
+ */
+#include "books.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "counters.h"
+#include "endpoints.h"
+#include "held.h"
+#include "ledger.h"
+#include "options.h"
+#include "outlier.h"
+#include "pick.h"
+#include "record.h"
+
+enum {
+	/*
+	 * One token of a stream as vLLM sends it: an event of OpenAI's
+	 * chat.completion.chunk with its ids, and its HTTP chunk. An estimate; what
+	 * counts is that it is the same for all endpoints of a pool.
+	 */
+	STREAM_TOKEN_BYTES = 240,
+	STREAM_TOKENS_MIN = 8,		/* fewer tell more of headers than of speed */
+	UNTOLD_TIMES = 6,
+	QUEUE_TIMEOUT_US = 60 * 1000 * 1000,	/* HAProxy's own, and connecting */
+};
+
+struct books {
+	struct ledger *ledger;
+	int64_t server_timeout_us;
+	_Atomic bool firsts_are_told;
+};
+
+struct books *books_new(const struct feedback_options *o, uint64_t secret)
+{
+	struct books *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->server_timeout_us = o->server_timeout_ms * 1000;
+	b->ledger = ledger_new(o->max_requests, secret);
+	if (b->ledger == NULL) {
+		free(b);
+		return NULL;
+	}
+	return b;
+}
+
+void books_free(struct books *b)
+{
+	if (b == NULL)
+		return;
+	ledger_free(b->ledger);
+	free(b);
+}
+
+/*
+ * Can a line tell of it? Where a client chooses the id it may choose one that no line
+ * can carry, and would be booked for nothing: record.h reads it the same way.
+ */
+static bool is_tellable(struct span id)
+{
+	for (size_t i = 0; i < id.len && i <= RECORD_ID_MAX; i++)
+		if (id.ptr[i] <= ' ' || id.ptr[i] > '~')
+			return false;
+	return id.len > 0 && id.len <= RECORD_ID_MAX && !span_is_text(id, "-");
+}
+
+/* ---- giving back ---- */
+
+static void give_back(const struct booking *k)
+{
+	if (k->live == NULL)
+		return;
+	live_count_sub(&k->live->requests, k->generation, 1);
+	live_count_sub(&k->live->tokens, k->generation, k->tokens);
+}
+
+static void on_gone(const struct booking *k, void *data)
+{
+	(void)data;
+	give_back(k);
+}
+
+void books_open(struct books *b, struct span id, struct pick *pick,
+    bool is_stream, int64_t now_us, struct counters *c)
+{
+	struct booking old, k = { .live = pick->live, .chosen = pick->live,
+		.tokens = pick->tokens, .picked_us = now_us,
+		.is_stream = is_stream };
+
+	if (pick->live == NULL)
+		return;
+	if (b == NULL || !is_tellable(id)) {
+		pick_undo(pick);
+		return;
+	}
+	k.generation = k.chosen_generation = live_generation(pick->live);
+	switch (ledger_put(b->ledger, ledger_key(b->ledger, id), &k, &old)) {
+	case LEDGER_OK:
+		break;
+	case LEDGER_REPLACED:	/* it asks again: the last answer counts */
+		give_back(&old);
+		break;
+	case LEDGER_WAITING:
+	case LEDGER_FULL:
+		counter_add(c->unbooked, 1);
+		pick_undo(pick);
+		break;
+	}
+}
+
+bool books_hold(struct books *b, struct span id, struct held *held,
+    int64_t now_us)
+{
+	struct booking old, k = { .picked_us = now_us, .waits = held };
+
+	if (b == NULL || !is_tellable(id))
+		return false;
+	switch (ledger_put(b->ledger, ledger_key(b->ledger, id), &k, &old)) {
+	case LEDGER_OK:
+		return true;
+	case LEDGER_REPLACED:
+		give_back(&old);
+		return true;
+	case LEDGER_WAITING:
+	case LEDGER_FULL:
+		break;
+	}
+	return false;
+}
+
+/* By where its copy of the id lies; while it is booked, it lives. */
+static bool is_held_of(const struct booking *k, const void *id)
+{
+	return k->waits != NULL && k->waits->ask.id.ptr == id;
+}
+
+/* Behind an end, the same id may be somebody else's already. */
+bool books_unhold(struct books *b, struct span id)
+{
+	struct booking k;
+
+	return ledger_take_if(b->ledger, ledger_key(b->ledger, id), is_held_of,
+	    id.ptr, &k);
+}
+
+/* ---- where it really is ---- */
+
+/* A server by its names, as long as the caller is online in the fleet's epoch. */
+struct place {
+	const struct endpoint_view *view;
+	size_t row;
+	struct endpoint_live *live;	/* NULL: nobody we know */
+};
+
+static struct place find_place(const struct fleet *fleet, struct span pool,
+    struct span server)
+{
+	struct place p = { .view = fleet_find(fleet, pool) };
+
+	if (p.view == NULL)
+		return p;
+	p.row = endpoint_find(p.view, server);
+	if (p.row < p.view->n_endpoints)
+		p.live = endpoint_live(p.view, p.row);
+	return p;
+}
+
+struct first {
+	struct place place;
+	int64_t now_us, took_us;
+	bool is_noted;
+};
+
+/* Its slot may be the same and another endpoint's by now. */
+static bool is_there(const struct booking *k, const struct endpoint_live *live)
+{
+	return k->live == live && k->generation == live_generation(live);
+}
+
+/* Under the shard's lock, so that the end cannot come in between. */
+static void note_first(struct booking *k, void *data)
+{
+	struct first *f = data;
+
+	if (k->live == NULL || k->first_us != 0)
+		return;
+	if (f->place.live != NULL && !is_there(k, f->place.live)) {
+		give_back(k);
+		k->live = f->place.live;
+		k->generation = live_generation(k->live);
+		k->tokens = 0;
+		live_count_add(&k->live->requests, 1);
+	}
+	live_count_sub(&k->live->tokens, k->generation, k->tokens);
+	k->tokens = 0;
+	k->first_us = f->now_us;
+	/* Two workers' turns: what is later may have begun earlier. */
+	f->took_us = f->now_us > k->picked_us ? f->now_us - k->picked_us : 0;
+	f->is_noted = true;
+}
+
+void books_first(struct books *b, const struct fleet *fleet, struct span id,
+    struct span pool, struct span server, int64_t now_us, struct counters *c)
+{
+	struct first f = { .place = find_place(fleet, pool, server),
+		.now_us = now_us };
+
+	counter_add(c->first_tokens, 1);
+	if (b == NULL || !is_tellable(id))
+		return;
+	if (!atomic_load_explicit(&b->firsts_are_told, memory_order_relaxed))
+		b->firsts_are_told = true;
+	ledger_change(b->ledger, ledger_key(b->ledger, id), note_first, &f);
+	if (!f.is_noted || f.place.live == NULL)
+		return;
+	ewma_add(&f.place.live->ttft_us, (float)f.took_us, now_us / 1000);
+	outlier_served(f.place.view, f.place.row);
+}
+
+/* ---- the end ---- */
+
+static void note_latency(const struct place *at, const struct booking *k,
+    const struct record *r, int64_t now_us)
+{
+	int64_t first_us = k->first_us, tokens;
+
+	if (k->first_us == 0 && record_has_ttft(r)) {
+		ewma_add(&at->live->ttft_us, (float)r->ttft_us, now_us / 1000);
+		first_us = k->picked_us + r->ttft_us;
+	}
+	tokens = (int64_t)(r->bytes / STREAM_TOKEN_BYTES);
+	if (k->is_stream && first_us != 0 && first_us < now_us &&
+	    tokens >= STREAM_TOKENS_MIN)
+		ewma_add(&at->live->token_us,
+		    (float)(now_us - first_us) / (float)tokens, now_us / 1000);
+}
+
+static void note_outcome(const struct place *at, bool is_failure, int64_t now_us,
+    struct counters *c)
+{
+	ewma_add(&at->live->error_rate, is_failure ? 1.0f : 0.0f, now_us / 1000);
+	if (!is_failure) {
+		outlier_served(at->view, at->row);
+		return;
+	}
+	counter_add(c->server_failures, 1);
+	if (outlier_failed(at->view, at->row, now_us / 1000))
+		counter_add(c->ejections, 1);
+}
+
+/* Of the row that was picked, if the view still has it. */
+static struct place place_of(const struct endpoint_view *view,
+    const struct booking *k)
+{
+	struct place p = { .view = view };
+
+	if (live_generation(k->chosen) != k->chosen_generation)
+		return p;
+	for (p.row = 0; p.row < view->n_endpoints; p.row++)
+		if (endpoint_live(view, p.row) == k->chosen) {
+			p.live = k->chosen;
+			break;
+		}
+	return p;
+}
+
+/* HAProxy turned away from the endpoint that we chose: that is its failure. */
+static void note_move(const struct place *served, const struct booking *k,
+    const struct record *r, int64_t now_us, struct counters *c)
+{
+	struct place chosen = place_of(served->view, k);
+
+	counter_add(c->moved, 1);
+	if (chosen.live != NULL && (r->n_retries > 0 || r->is_redispatched))
+		note_outcome(&chosen, true, now_us, c);
+}
+
+struct held *books_end(struct books *b, const struct fleet *fleet,
+    const struct record *r, int64_t now_us, struct counters *c)
+{
+	struct place served = find_place(fleet, r->pool, r->server);
+	struct booking k = { 0 };
+	bool is_booked = r->id.len > 0 && ledger_take(b->ledger,
+	    ledger_key(b->ledger, r->id), &k);
+	enum record_blame blame = record_blame(r);
+
+	if (is_booked)
+		counter_add(c->ends, 1);
+	else
+		counter_add(c->unknown_ends, 1);
+	if (k.waits != NULL)
+		return k.waits;
+	give_back(&k);
+	if (served.live == NULL)
+		return NULL;
+	if (is_booked && k.chosen != served.live)
+		note_move(&served, &k, r, now_us, c);
+	if (is_booked && blame == RECORD_SERVED)
+		note_latency(&served, &k, r, now_us);
+	if (blame != RECORD_NEUTRAL)
+		note_outcome(&served, blame == RECORD_FAILED, now_us, c);
+	return NULL;
+}
+
+/* ---- what is never told ---- */
+
+struct write_off {
+	const struct endpoint_live *live;
+	uint32_t generation;
+	int64_t before_us;
+};
+
+static bool is_written_off(const struct booking *k, void *data)
+{
+	const struct write_off *w = data;
+
+	return k->live == w->live && k->generation == w->generation &&
+	    k->picked_us < w->before_us;
+}
+
+size_t books_write_off(struct books *b, struct endpoint_live *live, size_t n,
+    int64_t before_us)
+{
+	struct write_off w = { live, live_generation(live), before_us };
+
+	return b != NULL ?
+	    ledger_sweep(b->ledger, n, is_written_off, on_gone, &w) : 0;
+}
+
+struct expiry {
+	int64_t without_first_us, untold_us;	/* picked before: over */
+};
+
+/* Does its own endpoint's engine tell what runs there, not that of a successor? */
+static bool is_witnessed(const struct booking *k)
+{
+	return is_there(k, k->live) && atomic_load_explicit(
+	    &k->live->is_witnessed, memory_order_relaxed);
+}
+
+static bool is_expired(const struct booking *k, void *data)
+{
+	const struct expiry *e = data;
+
+	if (k->live == NULL)
+		return false;		/* waits: flow.c has its own clock */
+	if (k->first_us == 0 && k->picked_us < e->without_first_us)
+		return true;
+	return k->picked_us < e->untold_us && !is_witnessed(k);
+}
+
+size_t books_expire(struct books *b, int64_t now_us)
+{
+	struct expiry e = { .untold_us =
+		now_us - UNTOLD_TIMES * b->server_timeout_us };
+
+	e.without_first_us = atomic_load(&b->firsts_are_told) ?
+	    now_us - b->server_timeout_us - QUEUE_TIMEOUT_US : INT64_MIN;
+	return ledger_sweep(b->ledger, SIZE_MAX, is_expired, on_gone, &e);
+}
+
+size_t books_count(const struct books *b)
+{
+	return ledger_count(b->ledger);
+}

@@ -1,0 +1,132 @@
+/*
+ * live.c - blocks that are used again and never freed
+ */
+#include "live.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "must.h"
+#include "prefix.h"
+
+struct block {
+	struct endpoint_live *live;
+	struct block *next;
+};
+
+static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct block *free_blocks;	/* guarded by free_lock */
+
+static struct endpoint_live *take_block(void)
+{
+	struct endpoint_live *live = NULL;
+	struct block *b;
+
+	pthread_mutex_lock(&free_lock);
+	b = free_blocks;
+	if (b != NULL)
+		free_blocks = b->next;
+	pthread_mutex_unlock(&free_lock);
+	if (b != NULL)
+		live = b->live;
+	free(b);
+	return live;
+}
+
+/* The pool's own is behind the last slot. */
+struct pool_live *pool_live_of(struct endpoint_live *live)
+{
+	return (struct pool_live *)(void *)&live[PREFIX_SLOTS_MAX];
+}
+
+/* Mapped, hence aligned to cache lines, of which each endpoint has one. */
+struct endpoint_live *live_new(void)
+{
+	struct endpoint_live *live = take_block();
+
+	if (live != NULL)
+		return live;
+	live = mmap(NULL, (PREFIX_SLOTS_MAX + 1) * sizeof(*live),
+	    PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return live != MAP_FAILED ? live : NULL;
+}
+
+void live_release(struct endpoint_live *live, size_t n_slots)
+{
+	struct block *b = malloc(sizeof(*b));
+
+	for (size_t i = 0; i < n_slots; i++) {
+		live_renew(&live[i]);
+		live[i].picked = 0;	/* no view is left that could settle it */
+	}
+	if (b == NULL)
+		return;		/* late bookings may still point there: leave it */
+	b->live = live;
+	pthread_mutex_lock(&free_lock);
+	b->next = free_blocks;
+	free_blocks = b;
+	pthread_mutex_unlock(&free_lock);
+}
+
+static uint64_t generation_of(uint64_t word)
+{
+	return word >> 32;
+}
+
+static void count_renew(struct live_count *c)
+{
+	uint64_t old = atomic_load(&c->word);
+
+	while (!atomic_compare_exchange_weak(&c->word, &old,
+	    (generation_of(old) + 1) << 32))
+		;
+}
+
+void live_renew(struct endpoint_live *l)
+{
+	count_renew(&l->requests);
+	count_renew(&l->tokens);
+	atomic_store(&l->n_failures, 0);
+	atomic_store(&l->n_ejections, 0);
+	ewma_reset(&l->ttft_us);
+	ewma_reset(&l->token_us);
+	ewma_reset(&l->error_rate);
+	atomic_store(&l->breaker, BREAKER_CLOSED);
+	atomic_store(&l->is_witnessed, false);
+	atomic_store(&l->ejected_s, 0);
+	atomic_store(&l->due_ms, 0);
+}
+
+/* Both counts are renewed together, so that either tells. */
+uint32_t live_generation(const struct endpoint_live *l)
+{
+	return (uint32_t)generation_of(atomic_load_explicit(&l->requests.word,
+	    memory_order_relaxed));
+}
+
+bool live_count_add(struct live_count *c, uint32_t n)
+{
+	uint64_t old = atomic_load_explicit(&c->word, memory_order_relaxed);
+
+	do {
+		if ((uint32_t)old > UINT32_MAX - n)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&c->word, &old, old + n,
+	    memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+bool live_count_sub(struct live_count *c, uint32_t generation, uint32_t n)
+{
+	uint64_t old = atomic_load_explicit(&c->word, memory_order_relaxed);
+
+	do {
+		if (generation_of(old) != generation)
+			return false;
+		must((uint32_t)old >= n);
+	} while (!atomic_compare_exchange_weak_explicit(&c->word, &old, old - n,
+	    memory_order_relaxed, memory_order_relaxed));
+	return true;
+}

@@ -1,0 +1,82 @@
+/*
+ * live.h - what of an endpoint outlives its views: counts, averages, the breaker
+ *
+ * One element per slot of a pool, atomics only. Requests and tokens in flight carry
+ * the generation of their slot: once the endpoint has left and the slot is another's,
+ * what comes back late for the old one changes nothing. So no count is ever negative,
+ * whatever vanishes and returns. The memory is never given back to the system while
+ * the process lives, because a booking may point into it long after its pool is gone.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ewma.h"
+
+/* See outlier.h for who moves it and when. */
+enum breaker_state {
+	BREAKER_CLOSED,		/* serves */
+	BREAKER_OPEN,		/* ejected */
+	BREAKER_HALF_OPEN,	/* one request may try it */
+	BREAKER_TRIAL,		/* that request is under way */
+};
+
+/* Generation in the upper half, count in the lower. */
+struct live_count {
+	_Atomic uint64_t word;
+};
+
+struct endpoint_live {
+	/*
+	 * Counts only upward and wraps: what is in flight but not yet in the scraped
+	 * numbers is picked - endpoint_stats.settled, in 32-bit arithmetic.
+	 */
+	_Atomic uint32_t picked;
+	_Atomic uint16_t n_failures;	/* in a row, as feedback tells them */
+	_Atomic uint16_t n_ejections;	/* lately: each one lasts longer */
+	struct live_count requests;	/* booked and not ended */
+	struct live_count tokens;	/* uncached prompt tokens not yet prefilled */
+	struct ewma ttft_us;		/* pick to first token */
+	struct ewma token_us;		/* between tokens, estimated: books.h */
+	struct ewma error_rate;		/* 0..1 */
+	_Atomic uint16_t breaker;	/* enum breaker_state */
+	_Atomic bool is_witnessed;	/* its engine tells what runs there */
+	_Atomic uint32_t ejected_s;	/* clock_ms() / 1000 + 1, last time */
+	_Atomic int64_t due_ms;		/* of the breaker's next move; 0: none */
+};
+
+/* Of a pool. */
+struct pool_live {
+	_Atomic uint32_t n_held;	/* requests that wait: flow.h */
+};
+
+/* As many elements as a pool may have slots, zeroed, touched as they are used. NULL
+ * without memory. Any thread. */
+struct endpoint_live *live_new(void);
+
+struct pool_live *pool_live_of(struct endpoint_live *live);
+
+/* Every slot below `n_slots` gets a new generation; the next live_new() may have it. */
+void live_release(struct endpoint_live *live, size_t n_slots);
+
+/* The slot is another endpoint's from now on. Keeps `picked`. */
+void live_renew(struct endpoint_live *l);
+
+uint32_t live_generation(const struct endpoint_live *l);
+
+/*
+ * For who knows that the slot is still its endpoint's: a view names it. False, and
+ * nothing changed, when the count would leave its 32 bits.
+ */
+bool live_count_add(struct live_count *c, uint32_t n);
+
+/* False, and nothing changed, when the slot is of another generation by now. */
+bool live_count_sub(struct live_count *c, uint32_t generation, uint32_t n);
+
+static inline uint32_t live_count_get(const struct live_count *c)
+{
+	return (uint32_t)atomic_load_explicit(&c->word, memory_order_relaxed);
+}
