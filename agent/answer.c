@@ -49,6 +49,12 @@ static bool value_reason(const struct pick *p, struct spop_data *v)
 	return text_value(v, span_of(p->reason));
 }
 
+static bool value_retry_after(const struct pick *p, struct spop_data *v)
+{
+	*v = spop_int(p->retry_after_s);
+	return p->retry_after_s != 0;
+}
+
 static bool value_message(const struct pick *p, struct spop_data *v)
 {
 	return text_value(v, span_of(p->message));
@@ -69,6 +75,7 @@ static const struct {
 	{ "addr", value_addr },		/* string: ip:port of ep */
 	{ "status", value_status },	/* int: answer this instead of routing */
 	{ "reason", value_reason },	/* string: x-llm-d-request-dropped-reason */
+	{ "retry_after", value_retry_after },	/* int: seconds */
 	{ "message", value_message },	/* string: for the JSON error's text */
 	{ "why", value_why },		/* string: asked for by x-epp-why */
 };

@@ -23,7 +23,22 @@
 	X(unknown_messages, "messages with a name that is not ours")    \
 	X(bad_frames, "connections ended for a frame against the rules") \
 	X(timeouts, "connections ended for a peer that went silent")    \
-	X(write_errors, "connections ended because writing failed")
+	X(write_errors, "connections ended because writing failed")     \
+	X(overloaded, "requests answered unscheduled: too many at once") \
+	X(shed, "sheddable requests refused: the pool was full")        \
+	X(held, "requests that had to wait")                            \
+	X(dispatched, "of these, picked for in the end")                \
+	X(expired, "of these, refused after their time to live")        \
+	X(gone, "of these, given up by their clients")                  \
+	X(unbooked, "picks that found no room in the books")            \
+	X(first_tokens, "first tokens told by HAProxy")                 \
+	X(ends, "booked requests whose end HAProxy told")               \
+	X(unknown_ends, "ends of requests that were not booked")        \
+	X(moved, "requests that another endpoint served than was picked") \
+	X(server_failures, "requests that their endpoint failed")       \
+	X(ejections, "endpoints ejected for their failures")            \
+	X(written_off, "bookings given up: the engine has none of them") \
+	X(overdue, "bookings given up: they must be over by now")
 
 struct counters {
 #define COUNTER_FIELD(name, help) _Atomic uint64_t name;

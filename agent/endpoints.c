@@ -1,14 +1,13 @@
 /*
- * endpoints.c - finding a pool by the name HAProxy sends
+ * endpoints.c - finding pools and endpoints by the names HAProxy sends
  */
 #include "endpoints.h"
 
-static int compare(struct span a, const char *b)
+static int compare(struct span a, struct span b)
 {
-	size_t n = strlen(b);
-	int c = memcmp(a.ptr, b, a.len < n ? a.len : n);
+	int c = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
 
-	return c != 0 ? c : (a.len > n) - (a.len < n);
+	return c != 0 ? c : (a.len > b.len) - (a.len < b.len);
 }
 
 const struct endpoint_view *fleet_find(const struct fleet *fleet,
@@ -20,7 +19,7 @@ const struct endpoint_view *fleet_find(const struct fleet *fleet,
 		return NULL;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int c = compare(pool, fleet->pools[mid]->pool);
+		int c = compare(pool, span_of(fleet->pools[mid]->pool));
 
 		if (c == 0)
 			return fleet->pools[mid];
@@ -30,4 +29,24 @@ const struct endpoint_view *fleet_find(const struct fleet *fleet,
 			low = mid + 1;
 	}
 	return NULL;
+}
+
+size_t endpoint_find(const struct endpoint_view *view, struct span name)
+{
+	size_t low = 0, high = view->n_endpoints;
+
+	if (name.len == 0)
+		return view->n_endpoints;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int c = compare(name, view->endpoints[mid].name);
+
+		if (c == 0)
+			return mid;
+		if (c < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return view->n_endpoints;
 }

@@ -3,8 +3,8 @@
  *
  * A fleet is all pools. The scraper's thread builds it, publishes it through an epoch
  * and never writes it again; workers look at it within one loop turn. What must
- * survive from view to view is in endpoint_live: an array in the pool, one element
- * per slot, atomics only, and in the pool's prefix index, under the same slots.
+ * survive from view to view is in live.h, one element per slot, and in the pool's
+ * prefix index, under the same slots.
  *
  * A slot belongs to one endpoint (pool, name, address and port) as long as it is in
  * the pool, and is given to another only after every view that knew the old one has
@@ -12,24 +12,17 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "live.h"
 #include "span.h"
 
 struct label;
+struct pool_options;
 struct prefix_index;
 struct profile;
-
-/*
- * Counts only upward and wraps: what is in flight but not yet in the scraped numbers
- * is picked - endpoint_stats.settled, in 32-bit arithmetic.
- */
-struct endpoint_live {
-	_Atomic uint32_t picked;
-};
 
 /* Who it is: the same in all views while the pool's set does not change. */
 struct endpoint {
@@ -54,6 +47,7 @@ struct endpoint_stats {
 	int64_t seen_ms;	/* clock_ms() when they were read; 0: never */
 	uint16_t slot;		/* endpoints[i].slot, where scorers look anyway */
 	uint8_t health;		/* enum endpoint_health at publication */
+	bool is_current;	/* the saturation detector may believe them */
 };
 
 struct endpoint_view {
@@ -69,6 +63,8 @@ struct endpoint_view {
 	uint32_t block_bytes;			/* of a prefix block */
 	uint32_t max_blocks;			/* of a prompt that are looked at */
 	const struct profile *profile;
+	const struct pool_options *options;
+	struct pool_live *pool_live;
 };
 
 struct fleet {
@@ -80,12 +76,21 @@ struct fleet {
 const struct endpoint_view *fleet_find(const struct fleet *fleet,
     struct span pool);
 
+/* The row of that name, or n_endpoints. */
+size_t endpoint_find(const struct endpoint_view *view, struct span name);
+
+static inline struct endpoint_live *endpoint_live(
+    const struct endpoint_view *view, size_t row)
+{
+	return &view->live[view->stats[row].slot];
+}
+
 /* Sent by us and not in the scraped numbers yet. */
 static inline uint32_t endpoint_unsettled(const struct endpoint_view *view,
-    size_t i)
+    size_t row)
 {
 	uint32_t picked = atomic_load_explicit(
-	    &view->live[view->stats[i].slot].picked, memory_order_relaxed);
+	    &endpoint_live(view, row)->picked, memory_order_relaxed);
 
-	return picked - view->stats[i].settled;
+	return picked - view->stats[row].settled;
 }

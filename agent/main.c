@@ -48,7 +48,8 @@ static void print_help(FILE *out)
 		    rows[i].argument != NULL ? rows[i].argument : "",
 		    rows[i].help);
 	fprintf(out, "\nsignals: TERM, INT stop gracefully; HUP reads the "
-	    "configuration again; USR1 logs the counters\n\nconfiguration:\n");
+	    "configuration again; USR1 logs the counters; USR2 starts the "
+	    "program anew, which takes over\n\nconfiguration:\n");
 	options_print_help(out);
 }
 
@@ -120,5 +121,5 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_set_level(f.verbose ? LOG_LEVEL_DEBUG : o->log_level);
-	return house_run(o);
+	return house_run(o, argv);
 }

@@ -3,17 +3,20 @@
  */
 #include "notify.h"
 
+#include "admission.h"
 #include "answer.h"
 #include "arena.h"
+#include "books.h"
 #include "clock.h"
 #include "counters.h"
 #include "endpoints.h"
 #include "log.h"
+#include "options.h"
 #include "pick.h"
 #include "request.h"
 #include "spop.h"
 
-/* The arguments of the pick message: a row each. */
+/* The arguments of our messages: a row each. */
 static const struct {
 	const char *name;
 	size_t offset;
@@ -24,6 +27,7 @@ static const struct {
 	{ "path", offsetof(struct ask, path) },
 	{ "hdrs", offsetof(struct ask, headers) },
 	{ "body", offsetof(struct ask, body) },
+	{ "server", offsetof(struct ask, server) },
 };
 
 static void take_arg(struct ask *ask, struct span name,
@@ -79,29 +83,88 @@ static void count_pick(struct counters *c, const struct pick *pick)
 		counter_add(c->no_pick, 1);
 }
 
+static enum notify_result schedule(const struct notify *n,
+    const struct endpoint_view *view, const struct ask *ask, bool may_wait,
+    struct pick *pick)
+{
+	struct request request;
+
+	arena_reset(n->arena);
+	request_parse(&request, ask, view->block_bytes, view->max_blocks,
+	    n->arena);
+	switch (admission_of(view, &request)) {
+	case ADMIT_PICK:
+		break;
+	case ADMIT_WAIT:
+		if (may_wait && n->hold != NULL &&
+		    n->hold(n->data, view, &request))
+			return NOTIFY_HELD;
+		/* fall through */
+	case ADMIT_REFUSE:
+		counter_add(n->counters->shed, 1);
+		admission_refuse(view, pick);
+		return NOTIFY_ANSWERED;
+	}
+	pick_endpoint(pick, view, &request, n->rng, n->arena);
+	books_open(n->books, ask->id, pick, request.stream, n->now_us,
+	    n->counters);
+	return NOTIFY_ANSWERED;
+}
+
 /* The one thing this program is for. */
-static void answer_ask(const struct notify *n, const struct ask *ask,
-    struct writer *out)
+static enum notify_result answer_pick(const struct notify *n,
+    const struct ask *ask, bool may_wait, struct writer *out)
 {
 	const struct endpoint_view *view = fleet_find(n->fleet, ask->pool);
-	struct request request;
 	struct pick pick = { 0 };
 
-	if (view != NULL) {
-		arena_reset(n->arena);
-		request_parse(&request, ask, view->block_bytes,
-		    view->max_blocks, n->arena);
-		pick_endpoint(&pick, view, &request, n->rng, n->arena);
-	} else {
+	if (view == NULL) {
 		counter_add(n->counters->unknown_pool, 1);
 		say_unknown_pool(ask->pool);
 		pick.message = "the picker has no pool of that name";
+	} else if (n->is_overloaded) {
+		counter_add(n->counters->overloaded, 1);
+		pick.message = "the picker is overloaded";
+	} else if (schedule(n, view, ask, may_wait, &pick) == NOTIFY_HELD) {
+		return NOTIFY_HELD;
 	}
+	if (view != NULL)
+		pick_settle(&pick, view);
 	count_pick(n->counters, &pick);
 	answer_write(out, &pick);
+	return NOTIFY_ANSWERED;
 }
 
-void notify_answer(const struct notify *n, struct reader *payload,
+/* The first byte of an answer's body has passed HAProxy. */
+static enum notify_result answer_first(const struct notify *n,
+    const struct ask *ask, bool may_wait, struct writer *out)
+{
+	(void)may_wait;
+	books_first(n->books, n->fleet, ask->id, ask->pool, ask->server,
+	    n->now_us, n->counters);
+	spop_unset_var(out, SPOP_TXN, span_of("first"));
+	return NOTIFY_ANSWERED;
+}
+
+/* The messages of the contract: a row each. */
+static const struct message {
+	const char *name;
+	enum notify_result (*answer)(const struct notify *n,
+	    const struct ask *ask, bool may_wait, struct writer *out);
+} messages[] = {
+	{ "pick", answer_pick },
+	{ "first", answer_first },
+};
+
+static const struct message *find_message(struct span name)
+{
+	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++)
+		if (span_is_text(name, messages[i].name))
+			return &messages[i];
+	return NULL;
+}
+
+enum notify_result notify_answer(const struct notify *n, struct reader *payload,
     struct writer *out)
 {
 	struct span name;
@@ -110,11 +173,15 @@ void notify_answer(const struct notify *n, struct reader *payload,
 
 	while (spop_next_message(payload, &name, &n_args) &&
 	    read_ask(&ask, payload, n_args)) {
-		if (!span_is_text(name, "pick")) {
+		const struct message *m = find_message(name);
+		bool is_only = n_answers == 0 && reader_left(payload) == 0;
+
+		if (m == NULL) {
 			counter_add(n->counters->unknown_messages, 1);
 		} else if (n_answers == 0 ||
 		    (size_t)(out->end - out->at) > ANSWER_MAX_BYTES) {
-			answer_ask(n, &ask, out);
+			if (m->answer(n, &ask, is_only, out) == NOTIFY_HELD)
+				return NOTIFY_HELD;
 			n_answers++;
 		}
 	}
@@ -122,4 +189,5 @@ void notify_answer(const struct notify *n, struct reader *payload,
 		counter_add(n->counters->bad_messages, 1);
 	if (n_answers == 0)	/* an ACK has one action at least: answer.h */
 		spop_unset_var(out, SPOP_TXN, span_of("ep"));
+	return NOTIFY_ANSWERED;
 }

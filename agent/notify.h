@@ -7,10 +7,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct arena;
+struct books;
 struct counters;
+struct endpoint_view;
 struct fleet;
 struct reader;
+struct request;
 struct rng;
 struct writer;
 
@@ -20,11 +26,24 @@ struct notify {
 	struct arena *arena;		/* reset before each message */
 	struct rng *rng;
 	struct counters *counters;
+	struct books *books;		/* NULL: there is no feedback */
+	int64_t now_us;			/* clock_us() */
+	bool is_overloaded;		/* answer at once, without scheduling */
+	/* Lets a request wait and copies all of it. False: it cannot. NULL: none may. */
+	bool (*hold)(void *data, const struct endpoint_view *view,
+	    const struct request *request);
+	void *data;
+};
+
+enum notify_result {
+	NOTIFY_ANSWERED,
+	NOTIFY_HELD,	/* what was appended is void: the answer comes later */
 };
 
 /*
  * Answers each message in turn and always appends one action at least: a message that
- * is not ours is skipped, and what cannot be read ends the payload.
+ * is not ours is skipped, and what cannot be read ends the payload. Only a payload of
+ * one message may be held.
  */
-void notify_answer(const struct notify *n, struct reader *payload,
+enum notify_result notify_answer(const struct notify *n, struct reader *payload,
     struct writer *out);

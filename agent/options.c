@@ -6,6 +6,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "arena.h"
@@ -17,7 +18,6 @@
 enum {
 	ARENA_FIRST_BYTES = 16 << 10,
 	ARENA_MAX_BYTES = 64 << 20,
-	THREADS_MAX = 1024,
 	LISTENS_MAX = 64,
 	POOLS_MAX = 1024,
 	ENGINES_MAX = 64,
@@ -105,6 +105,9 @@ static const struct conf_row options_rows[] = {
 	  .help = "0: as many as there are cores" },
 	{ .key = "log", .decode = conf_section, .preset = "{}",
 	  .table = &log_table, .help = "what is told on stderr" },
+	{ .key = "feedback", .decode = conf_section, .table = &feedback_table,
+	  .offset = offsetof(struct options, feedback),
+	  .help = "HAProxy's log lines, which tell how requests ended" },
 	{ .key = "engines", .decode = conf_list, .table = &engine_table,
 	  .max = ENGINES_MAX, .offset = offsetof(struct options, engines),
 	  .offset_n = offsetof(struct options, n_engines),
@@ -173,6 +176,23 @@ int check_endpoint_engines(const struct conf_input *in, const struct conf *map,
 	return 0;
 }
 
+/* Without it nothing is ever in flight for long, so that nothing would be full. */
+static int check_feedback(const struct conf_input *in, const struct conf *map,
+    const struct options *o, const struct pool_options *pool)
+{
+	if (pool->saturation.detector != DETECTOR_CONCURRENCY ||
+	    o->feedback.n_listens > 0)
+		return 0;
+	fault_setf(in->why, in->file, map->line,
+	    "pool %.64s with the concurrency-detector and no feedback",
+	    pool->name);
+	fault_want(in->why, "feedback: {listen: [127.0.0.1:9003]}, and a ring in "
+	    "haproxy.cfg");
+	return -EINVAL;
+}
+
+static _Atomic uint64_t loads = 1;
+
 /* Pools may name engines that stand further down, hence at the end. */
 static int check_options(const struct conf_input *in, const struct conf *map,
     void *out)
@@ -182,17 +202,22 @@ static int check_options(const struct conf_input *in, const struct conf *map,
 	const struct conf *list = conf_child(map, "pools");
 	const struct conf *engines = conf_child(map, "engines");
 	const struct conf *pool = list->children;
+	uint64_t number = atomic_fetch_add(&loads, 1);
 	int err = check_unique_names(in, list, "pool");
 
 	if (err == 0 && conf_is_given(engines))
 		err = check_unique_names(in, engines, "engine");
 	for (size_t i = 0; i < o->n_pools && err == 0; i++, pool = pool->next) {
+		pools[i].owner = o;
+		pools[i].number = number;
 		pools[i].engines = o->engines;
 		pools[i].n_engines = o->n_engines;
 		err = check_engine(in, pool, o->engines, o->n_engines);
 		if (err == 0)
 			err = check_endpoint_engines(in, pool, o->engines,
 			    o->n_engines);
+		if (err == 0)
+			err = check_feedback(in, pool, o, &pools[i]);
 	}
 	return err;
 }
@@ -212,6 +237,7 @@ static struct options *options_new(const char *file, struct fault *why)
 
 	if (o != NULL) {
 		o->arena = arena;
+		o->refs = 1;
 		o->file = arena_copy(arena, file, strlen(file));
 		if (o->file != NULL)
 			return o;
@@ -258,9 +284,15 @@ struct options *options_parse(const char *file, struct span text,
 	return read_options(file, &text, why);
 }
 
+const struct options *options_ref(const struct options *o)
+{
+	((struct options *)o)->refs++;
+	return o;
+}
+
 void options_free(struct options *o)
 {
-	if (o != NULL)
+	if (o != NULL && --o->refs == 0)
 		arena_free(o->arena);
 }
 

@@ -1,8 +1,8 @@
 /*
  * options.h - agent.yaml and argv, decoded and checked
  *
- * Everything lives in one arena and is never written after options_load(): any
- * thread may read it while the holder keeps it. Defaults are in the row tables
+ * Everything lives in one arena and is never written after options_load() but for
+ * its count of references: any thread may read it while the holder keeps it. Defaults are in the row tables
  * of options.c, which also print `epp-agent -h` and the README's table.
  */
 #pragma once
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "flow_queue.h"
 #include "log.h"
 #include "span.h"
 
@@ -19,7 +20,7 @@ struct arena;
 struct engine_options;
 struct fault;
 
-enum { POOL_NAME_MAX = 255, POOL_ENDPOINTS_MAX = 65535 };
+enum { THREADS_MAX = 1024, POOL_NAME_MAX = 255, POOL_ENDPOINTS_MAX = 65535 };
 
 struct label {
 	const char *key, *value;
@@ -70,7 +71,53 @@ struct prefix_options {
 	size_t max_bytes;		/* of the pool's index; 16 MiB */
 };
 
+/* What becomes of a request that the agent cannot schedule. GIE proposal 004. */
+enum failure_mode {
+	FAIL_OPEN,	/* HAProxy balances it */
+	FAIL_CLOSE,	/* 503 */
+};
+
+/* outlier.h. Names and defaults: Envoy, "Outlier detection". */
+struct outlier_options {
+	uint32_t consecutive_failures;	/* consecutive5xx; 0: off; 5 */
+	int64_t base_ms, max_ms;	/* of an ejection; 30 s, 300 s */
+	uint32_t max_percent;		/* of the pool, one at least; 10 */
+};
+
+/* saturation.h. Names and defaults: llm-d-router, flowcontrol/saturationdetector. */
+enum detector { DETECTOR_UTILIZATION, DETECTOR_CONCURRENCY };
+enum concurrency_mode {
+	CONCURRENCY_REQUESTS, CONCURRENCY_TOKENS, CONCURRENCY_HYBRID,
+};
+
+struct saturation_options {
+	enum detector detector;
+	float queue_depth;		/* queueDepthThreshold, 5 */
+	float kv_used;			/* kvCacheUtilThreshold, 0.8 */
+	int64_t stale_ms;		/* metricsStalenessThreshold, 200 ms */
+	enum concurrency_mode mode;	/* requests */
+	uint32_t max_concurrency;	/* of an endpoint, 100 */
+	uint64_t max_token_concurrency;	/* of an endpoint, 1,000,000 */
+	int64_t retry_after_s;		/* told to those refused, 1 */
+};
+
+/* flow_control.h. Names and defaults: llm-d-router, EndpointPickerConfig flowControl. */
+struct flow_control_options {
+	bool enabled;			/* false */
+	int64_t ttl_ms;			/* defaultRequestTTL, 60 s */
+	int64_t empty_ttl_ms;		/* noEndpointRequestTTL, 0: does not wait */
+	struct flow_options queue;
+};
+
+/* InferenceObjective: chosen by header, unknown names are priority 0. */
+struct objective_options {
+	const char *name;
+	int32_t priority;		/* negative: sheddable */
+};
+
 struct pool_options {
+	const struct options *owner;
+	uint64_t number;	/* of the load: no two are alike in a process */
 	const char *name;	/* what HAProxy sends as `pool`: its backend */
 	const char *engine;	/* default "vllm" */
 	enum pool_source source;
@@ -83,6 +130,12 @@ struct pool_options {
 	int64_t haproxy_interval_ms;			/* default 1000 */
 	struct scrape_options scrape;
 	struct prefix_options prefix;
+	enum failure_mode failure_mode;
+	struct outlier_options outlier;
+	struct saturation_options saturation;
+	const struct objective_options *objectives;
+	size_t n_objectives;
+	struct flow_control_options flow;
 	const struct engine_options *engines;	/* the file's, for every pool */
 	size_t n_engines;
 };
@@ -95,13 +148,24 @@ struct engine_options {
 	const char *block_size_label, *n_blocks_label;
 };
 
+/* HAProxy's end-of-request lines: feedback.h, books.h. */
+struct feedback_options {
+	const struct listen_options *listens;	/* none: no feedback */
+	size_t n_listens;
+	size_t max_requests;		/* under way at once, 65536 */
+	int64_t server_timeout_ms;	/* HAProxy's `timeout server`, 10 m */
+	int64_t reconcile_after_ms;	/* believe the engine after, 10 s */
+};
+
 struct options {
 	struct arena *arena;
+	unsigned refs;		/* scraper's thread only, once it has them */
 	const char *file;
 	const struct listen_options *listens;
 	size_t n_listens;
 	unsigned threads;		/* 0: as many as there are cores */
 	enum log_level log_level;
+	struct feedback_options feedback;
 	const struct pool_options *pools;
 	size_t n_pools;
 	const struct engine_options *engines;
@@ -112,7 +176,9 @@ struct options {
 struct options *options_load(const char *file, struct fault *why);
 struct options *options_parse(const char *file, struct span text,
     struct fault *why);
-void options_free(struct options *o);
+/* Views keep the options that they were built by: one thread counts. */
+const struct options *options_ref(const struct options *o);
+void options_free(struct options *o);	/* gives one reference back */
 
 /*
  * An endpoints file (SOURCE_FILE): `endpoints:` with the same rows as a pool's

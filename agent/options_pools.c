@@ -163,7 +163,7 @@ static int check_pool(const struct conf_input *in, const struct conf *map,
 	if (pool->haproxy_backend == NULL)
 		pool->haproxy_backend = pool->name;
 	if (n == 1)
-		return 0;
+		return check_admission(in, map, pool);
 	fault_setf(in->why, in->file, map->line, "pool %.64s with %s",
 	    pool->name, n == 0 ? "no endpoints" : "more than one source");
 	fault_want(in->why, "one of: endpoints, file, haproxy");
@@ -193,6 +193,25 @@ static const struct conf_row pool_rows[] = {
 	{ .key = "prefix", .decode = conf_section, .table = &prefix_table,
 	  .preset = "{}", .offset = offsetof(struct pool_options, prefix),
 	  .help = "which endpoint has seen which prompt" },
+	{ .key = "failureMode", .decode = conf_enum, .preset = "FailOpen",
+	  .names = failure_modes,
+	  .offset = offsetof(struct pool_options, failure_mode),
+	  .help = "FailOpen or FailClose: what the agent cannot schedule" },
+	{ .key = "outlierDetection", .decode = conf_section,
+	  .table = &outlier_table, .preset = "{}",
+	  .offset = offsetof(struct pool_options, outlier),
+	  .help = "endpoints that fail are left out for a while" },
+	{ .key = "saturation", .decode = conf_section,
+	  .table = &saturation_table, .preset = "{}",
+	  .offset = offsetof(struct pool_options, saturation),
+	  .help = "when the pool is full" },
+	{ .key = "objectives", .decode = conf_list, .table = &objective_table,
+	  .max = 4096, .offset = offsetof(struct pool_options, objectives),
+	  .offset_n = offsetof(struct pool_options, n_objectives),
+	  .help = "priorities, by header x-llm-d-inference-objective" },
+	{ .key = "flowControl", .decode = conf_section, .table = &flow_table,
+	  .preset = "{}", .offset = offsetof(struct pool_options, flow),
+	  .help = "requests wait here while the pool is full" },
 };
 
 const struct conf_table pool_table = {

@@ -11,6 +11,14 @@
 #include "options.h"
 
 extern const struct conf_table pool_table, endpoint_table, listen_table;
+extern const struct conf_table feedback_table;		/* options_feedback.c */
+extern const struct conf_table outlier_table, saturation_table, objective_table,
+    flow_table;						/* options_admission.c */
+extern const char *const failure_modes[];
+
+/* Fills in what depends on other sections; -EINVAL when they do not fit. */
+int check_admission(const struct conf_input *in, const struct conf *map,
+    struct pool_options *pool);
 
 /* struct endpoint_options, one per port; expects offset_n in the row. */
 conf_decode_f decode_endpoints;

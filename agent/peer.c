@@ -12,10 +12,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "admission.h"
 #include "answer.h"
+#include "books.h"
 #include "buf.h"
 #include "clock.h"
+#include "endpoints.h"
 #include "epoch.h"
+#include "flow_control.h"
+#include "handover.h"
+#include "held.h"
 #include "log.h"
 #include "notify.h"
 #include "spop.h"
@@ -42,6 +48,7 @@ struct peer {
 	enum peer_state state;
 	struct buf partial;		/* the front of a frame */
 	struct buf unsent;
+	struct list held;		/* asks that wait: held.h */
 };
 
 static struct log_gate bad_frame_gate;
@@ -83,6 +90,21 @@ static void keep(struct peer *p, struct buf *b, const void *bytes, size_t len)
 	buf_put(b, bytes, len);
 }
 
+/* Our reference stays until the flow thread gives it back by mail. */
+static void forget_held(struct held *h)
+{
+	list_remove(&h->in_peer);
+	h->peer = NULL;
+	held_ref(h);
+	flow_control_leave(h->worker->flow, h);
+}
+
+static void forget_all_held(struct peer *p)
+{
+	list_each(link, after, &p->held)
+		forget_held(list_entry(link, struct held, in_peer));
+}
+
 void peer_close(struct peer *p)
 {
 	struct worker *w = p->worker;
@@ -90,21 +112,28 @@ void peer_close(struct peer *p)
 	ev_io_stop(w->loop, &p->readable);
 	ev_io_stop(w->loop, &p->writable);
 	close(p->readable.fd);
+	forget_all_held(p);
 	buf_fini(&p->partial);
 	buf_fini(&p->unsent);
 	worker_forget(w, p);
 	free(p);
 }
 
-/* Keeps what the socket did not take; reading waits until it has. */
+/*
+ * Keeps what the socket did not take; reading waits until it has. What was held may
+ * be added meanwhile, and buys no more time.
+ */
 static bool keep_unsent(struct peer *p, const void *bytes, size_t len)
 {
+	bool is_first = p->unsent.len == 0;
+
 	keep(p, &p->unsent, bytes, len);
 	if (buf_failed(&p->unsent))
 		return false;
 	ev_io_stop(p->worker->loop, &p->readable);
 	ev_io_start(p->worker->loop, &p->writable);
-	p->deadline_ms = clock_ms() + PEER_FRAME_TIMEOUT_MS;
+	if (is_first)
+		p->deadline_ms = clock_ms() + PEER_FRAME_TIMEOUT_MS;
 	return true;
 }
 
@@ -164,6 +193,7 @@ static void say_goodbye(struct peer *p, struct writer *out,
 	spop_write_disconnect(out, SPOP_AGENT_DISCONNECT, status);
 	p->state = PEER_GOODBYE;
 	p->deadline_ms = clock_ms() + PEER_CLOSE_TIMEOUT_MS;
+	forget_all_held(p);	/* nothing more can be said to them */
 	buf_clear(&p->partial);
 	trim(p, &p->partial);
 }
@@ -209,24 +239,73 @@ static bool step_hello(struct peer *p, struct spop_frame *f,
 }
 
 /* An ACK over the agreed size would cost HAProxy's connection: say less. */
-static void fit_ack(struct peer *p, const struct spop_frame *f,
+static void fit_ack(struct peer *p, uint64_t stream_id, uint64_t frame_id,
     struct writer *out, size_t begun)
 {
 	if (writer_len(out) - begun - SPOP_LEN_BYTES <= p->max_frame &&
 	    !out->full)
 		return;
 	writer_rewind(out, begun);
-	begun = spop_begin(out, SPOP_ACK, f->stream_id, f->frame_id);
+	begun = spop_begin(out, SPOP_ACK, stream_id, frame_id);
 	spop_unset_var(out, SPOP_TXN, span_of("ep"));
 	spop_end(out, begun);
+}
+
+struct notified {
+	struct peer *peer;
+	const struct spop_frame *frame;
+};
+
+/* `r` is what `h` was copied from: only it knows the body. */
+static void fill_waiter(struct held *h, const struct endpoint_view *view,
+    const struct request *r, int64_t now_ms)
+{
+	h->waiter = (struct waiter){
+		.priority = admission_priority(view, r),
+		.fairness_id = h->request.fairness,
+		.arrived_ms = now_ms,
+		.slo_ms = r->slo_ttft_ms,
+		.bytes = r->ask->body.len + r->unseen_bytes,
+	};
+}
+
+static bool hold(void *data, const struct endpoint_view *view,
+    const struct request *request)
+{
+	const struct notified *n = data;
+	struct worker *w = n->peer->worker;
+	struct held *h = w->flow != NULL ? held_new(request) : NULL;
+
+	if (h == NULL)
+		return false;
+	fill_waiter(h, view, request, clock_ms());
+	h->worker = w;
+	h->peer = n->peer;
+	h->stream_id = n->frame->stream_id;
+	h->frame_id = n->frame->frame_id;
+	h->pool_live = view->pool_live;
+	atomic_fetch_add(&h->pool_live->n_held, 1);
+	list_append(&n->peer->held, &h->in_peer);
+	held_ref(h);
+	h->is_booked = books_hold(w->books, h->ask.id, h, clock_us());
+	if (!h->is_booked)
+		held_unref(h);
+	held_ref(h);
+	flow_control_hold(w->flow, h);
+	return true;
 }
 
 static bool step_notify(struct peer *p, struct spop_frame *f,
     struct writer *out)
 {
 	struct worker *w = p->worker;
+	struct notified notified = { p, f };
+	int64_t now_us = clock_us();
 	const struct notify notify = { .fleet = epoch_get(w->fleet),
-		.arena = w->arena, .rng = &w->rng, .counters = &w->counters };
+		.arena = w->arena, .rng = &w->rng, .counters = &w->counters,
+		.books = w->books, .now_us = now_us,
+		.is_overloaded = now_us - w->woke_us > PEER_OVERLOAD_US,
+		.hold = hold, .data = &notified };
 	size_t begun;
 
 	if ((f->flags & SPOP_FLAG_FIN) == 0) {
@@ -234,9 +313,12 @@ static bool step_notify(struct peer *p, struct spop_frame *f,
 		return false;
 	}
 	begun = spop_begin(out, SPOP_ACK, f->stream_id, f->frame_id);
-	notify_answer(&notify, &f->payload, out);
+	if (notify_answer(&notify, &f->payload, out) == NOTIFY_HELD) {
+		writer_rewind(out, begun);
+		return true;
+	}
 	spop_end(out, begun);
-	fit_ack(p, f, out, begun);
+	fit_ack(p, f->stream_id, f->frame_id, out, begun);
 	counter_add(w->counters.notifies, 1);
 	return true;
 }
@@ -416,6 +498,7 @@ struct peer *peer_open(struct worker *w, int fd)
 	p->deadline_ms = clock_ms() + PEER_HELLO_TIMEOUT_MS;
 	buf_init(&p->partial, PEER_MAX_FRAME + SPOP_LEN_BYTES);
 	buf_init(&p->unsent, OUT_MAX_BYTES);
+	list_init(&p->held);
 	ev_io_init(&p->readable, on_readable, fd, EV_READ);
 	ev_io_init(&p->writable, on_writable, fd, EV_WRITE);
 	p->readable.data = p->writable.data = p;
@@ -425,6 +508,26 @@ struct peer *peer_open(struct worker *w, int fd)
 	return p;
 }
 
+struct peer *peer_adopt(struct worker *w, int fd, uint32_t max_frame,
+    const void *bytes, size_t len)
+{
+	struct peer *p = peer_open(w, fd);
+
+	if (p == NULL)
+		return NULL;
+	if (max_frame > 0) {
+		p->state = PEER_OPEN;
+		p->max_frame = max_frame;
+		p->deadline_ms = len > 0 ? clock_ms() + PEER_FRAME_TIMEOUT_MS :
+		    0;
+	}
+	keep(p, &p->partial, bytes, len);
+	if (!buf_failed(&p->partial))
+		return p;
+	peer_close(p);
+	return NULL;
+}
+
 void worker_forget(struct worker *w, struct peer *p)
 {
 	list_remove(&p->link);
@@ -432,21 +535,87 @@ void worker_forget(struct worker *w, struct peer *p)
 		ev_break(w->loop, EVBREAK_ALL);
 }
 
-void peer_drain(struct peer *p)
+/* A socket that lives on elsewhere stays in our epoll, closed or not: a new one. */
+static void close_given(struct peer *p)
+{
+	ev_loop_fork(p->worker->loop);
+	peer_close(p);
+}
+
+/*
+ * Between the last read and this nothing comes in, and behind it the socket is another
+ * process's: no byte is read twice, none is lost.
+ */
+static void hand_over(struct peer *p)
+{
+	struct worker *w = p->worker;
+	int err;
+
+	if (p->unsent.len > 0 || w->handover_is_full)
+		return;
+	err = handover_give(w->handover, p->readable.fd,
+	    p->state == PEER_OPEN ? p->max_frame : 0, buf_span(&p->partial));
+	if (err == 0)
+		close_given(p);
+	else if (err == -EAGAIN)
+		w->handover_is_full = true;
+	else if (err != -EMSGSIZE)	/* that one shall get its frame first */
+		w->handover = NULL;
+}
+
+/* Nobody waits for an answer on it: it may be closed. */
+static void end_drained(struct peer *p)
 {
 	struct writer out = writer_over(p->worker->out, WORKER_OUT_BYTES);
 
-	if (p->state == PEER_GOODBYE)
+	if (p->state == PEER_GOODBYE || !list_is_empty(&p->held))
 		return;
-	if (!serve(p)) {	/* what has arrived by now still gets its answer */
-		peer_close(p);
+	if (p->worker->handover != NULL) {
+		hand_over(p);
 		return;
 	}
-	if (p->state == PEER_GOODBYE)
-		return;
 	say_goodbye(p, &out, SPOP_STATUS_NORMAL);
 	if (!flush(p, &out))
 		peer_close(p);
+}
+
+void peer_drain(struct peer *p)
+{
+	if (p->state == PEER_GOODBYE)
+		return;
+	/* What has arrived by now still gets its answer: from us, or whom it goes to. */
+	if (p->worker->handover == NULL && !serve(p))
+		peer_close(p);
+	else
+		end_drained(p);
+}
+
+static void answer_held(struct peer *p, const struct held *h)
+{
+	struct writer out = writer_over(p->worker->out, WORKER_OUT_BYTES);
+	size_t begun = spop_begin(&out, SPOP_ACK, h->stream_id, h->frame_id);
+
+	if (h->n_actions > 0)
+		writer_bytes(&out, h->actions, h->n_actions);
+	else
+		spop_unset_var(&out, SPOP_TXN, span_of("ep"));
+	spop_end(&out, begun);
+	fit_ack(p, h->stream_id, h->frame_id, &out, begun);
+	counter_add(p->worker->counters.notifies, 1);
+	if (!flush(p, &out))
+		peer_close(p);
+	else if (p->worker->is_draining)
+		end_drained(p);
+}
+
+void peer_answer_held(struct held *h)
+{
+	struct peer *p = h->peer;
+
+	list_remove(&h->in_peer);
+	if (p != NULL && p->state == PEER_OPEN)
+		answer_held(p, h);
+	held_drop(h);
 }
 
 void peer_sweep(struct peer *p, int64_t now_ms)

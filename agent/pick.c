@@ -7,14 +7,18 @@
 #include <stdio.h>
 
 #include "arena.h"
+#include "options.h"
+#include "outlier.h"
 #include "plugin.h"
 #include "prefix.h"
+#include "prompt.h"
 #include "request.h"
 #include "rng.h"
 
 enum {
 	RESERVE_TRIES = 4,	/* then without a new look: somebody must win */
 	WHY_MAX = 512,
+	TOKENS_MAX = 1 << 20,	/* of one request: more is not a prompt */
 };
 
 /* All that one pick needs, in the worker's arena. */
@@ -48,25 +52,47 @@ static bool picking_init(struct picking *p, const struct endpoint_view *view,
 	    p->depth != NULL && p->scores != NULL && p->score != NULL;
 }
 
-static size_t rows_not(const struct endpoint_view *view, uint8_t health,
-    uint32_t *rows)
+static bool is_any(const struct endpoint_view *view, size_t row)
+{
+	(void)view;
+	(void)row;
+	return true;
+}
+
+static bool is_up(const struct endpoint_view *view, size_t row)
+{
+	return view->stats[row].health != ENDPOINT_DOWN;
+}
+
+static bool is_up_and_allowed(const struct endpoint_view *view, size_t row)
+{
+	return is_up(view, row) && outlier_allows(endpoint_live(view, row));
+}
+
+typedef bool wanted_f(const struct endpoint_view *view, size_t row);
+
+/* Inline, so that each use is a loop of its own without calls. */
+static inline size_t rows_of(const struct endpoint_view *view, uint32_t *rows,
+    wanted_f *is_wanted)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < view->n_endpoints; i++)
-		if (view->stats[i].health != health)
+		if (is_wanted(view, i))
 			rows[n++] = (uint32_t)i;
 	return n;
 }
 
-/* When every endpoint looks down, our picture is the likelier thing to be wrong. */
+/* When every endpoint looks bad, our picture is the likelier thing to be wrong. */
 static void find_candidates(struct picking *p)
 {
 	const struct endpoint_view *view = p->choice.view;
 
-	p->choice.n = rows_not(view, ENDPOINT_DOWN, p->rows);
+	p->choice.n = rows_of(view, p->rows, is_up_and_allowed);
 	if (p->choice.n == 0)
-		p->choice.n = rows_not(view, UINT8_MAX, p->rows);
+		p->choice.n = rows_of(view, p->rows, is_up);
+	if (p->choice.n == 0)
+		p->choice.n = rows_of(view, p->rows, is_any);
 }
 
 /* The index is younger than the view: it may know slots that the view does not. */
@@ -128,25 +154,83 @@ static bool reserve(struct picking *p, uint32_t winner)
 	uint32_t seen = view->stats[row].settled + p->unsettled[winner];
 
 	return atomic_compare_exchange_strong(
-	    &view->live[view->stats[row].slot].picked, &seen, seen + 1);
+	    &endpoint_live(view, row)->picked, &seen, seen + 1);
+}
+
+/*
+ * An endpoint that comes back by trial takes one request. False: somebody else has
+ * the trial, and it is no candidate any more; what reserve() counted settles by itself.
+ */
+static bool enter(struct picking *p, uint32_t winner)
+{
+	struct endpoint_live *l = endpoint_live(p->choice.view,
+	    p->rows[winner]);
+
+	if (outlier_take(l) || p->choice.n == 1 ||
+	    atomic_load(&l->breaker) == BREAKER_OPEN)
+		return true;	/* OPEN: all are, and it was the best of them */
+	p->choice.n--;
+	memmove(p->rows + winner, p->rows + winner + 1,
+	    (p->choice.n - winner) * sizeof(*p->rows));
+	memmove(p->matched + winner, p->matched + winner + 1,
+	    (p->choice.n - winner) * sizeof(*p->matched));
+	return false;
+}
+
+static size_t decide(struct picking *p, uint32_t *best)
+{
+	look_at_live(p);
+	score_all(p);
+	return p->choice.view->profile->picker->pick(&p->choice, p->scores,
+	    p->rng, best, PICK_CHOICES_MAX);
 }
 
 static size_t choose_and_reserve(struct picking *p, uint32_t *best)
 {
-	const struct profile *profile = p->choice.view->profile;
-	size_t n = 0;
+	size_t n;
 
 	for (int tries = 0; tries < RESERVE_TRIES; tries++) {
-		look_at_live(p);
-		score_all(p);
-		n = profile->picker->pick(&p->choice, p->scores, p->rng, best,
-		    PICK_CHOICES_MAX);
-		if (n == 0 || reserve(p, best[0]))
+		n = decide(p, best);
+		if (n == 0 || (reserve(p, best[0]) && enter(p, best[0])))
 			return n;
 	}
-	atomic_fetch_add(&p->choice.view->live[candidate(p, best[0])->slot]
-	    .picked, 1);
+	n = decide(p, best);
+	if (n > 0)
+		atomic_fetch_add(&endpoint_live(p->choice.view,
+		    p->rows[best[0]])->picked, 1);
 	return n;
+}
+
+/* What its engine has to prefill, as far as we can tell. */
+static uint32_t tokens_of(const struct picking *p, uint32_t winner)
+{
+	const struct request *r = p->choice.request;
+	uint64_t held = (uint64_t)p->matched[winner] *
+	    p->choice.view->block_bytes;
+	uint64_t bytes = r->prompt_bytes + r->unseen_bytes;
+	uint64_t tokens = bytes > held ? (bytes - held) / PROMPT_TOKEN_BYTES : 0;
+
+	return tokens < TOKENS_MAX ? (uint32_t)tokens : TOKENS_MAX;
+}
+
+static void put_in_flight(struct pick *out, struct picking *p, uint32_t winner)
+{
+	out->live = endpoint_live(p->choice.view, p->rows[winner]);
+	out->tokens = tokens_of(p, winner);
+	live_count_add(&out->live->requests, 1);
+	if (!live_count_add(&out->live->tokens, out->tokens))
+		out->tokens = 0;
+}
+
+void pick_undo(struct pick *pick)
+{
+	if (pick->live == NULL)
+		return;
+	/* The view that named the slot is still ours: it cannot be renewed. */
+	live_count_sub(&pick->live->requests, live_generation(pick->live), 1);
+	live_count_sub(&pick->live->tokens, live_generation(pick->live),
+	    pick->tokens);
+	pick->live = NULL;
 }
 
 static void remember_prompt(struct picking *p, uint32_t winner)
@@ -212,11 +296,23 @@ static void pick_scheduled(struct pick *out, struct picking *p,
 	out->n = choose_and_reserve(p, best);
 	if (out->n == 0)
 		return;
+	put_in_flight(out, p, best[0]);
 	remember_prompt(p, best[0]);
 	for (size_t i = 0; i < out->n; i++)
 		out->choices[i] = candidate(p, best[i]);
 	if (p->choice.request->wants_why)
 		out->why = explain(p, best[0], arena);
+}
+
+void pick_settle(struct pick *pick, const struct endpoint_view *view)
+{
+	if (pick->n > 0 || pick->status != 0 ||
+	    view->options->failure_mode == FAIL_OPEN)
+		return;
+	pick->status = 503;
+	pick->message = "the endpoint picker cannot schedule the request";
+	pick->retry_after_s =
+	    (uint32_t)view->options->saturation.retry_after_s;
 }
 
 void pick_endpoint(struct pick *out, const struct endpoint_view *view,
@@ -234,6 +330,8 @@ void pick_endpoint(struct pick *out, const struct endpoint_view *view,
 		out->status = 503;
 		out->reason = "rejected-no-endpoints";
 		out->message = "the pool has no endpoints";
+		out->retry_after_s =
+		    (uint32_t)view->options->saturation.retry_after_s;
 		return;
 	}
 	if (!picking_init(&p, view, request, rng, arena))

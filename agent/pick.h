@@ -1,10 +1,12 @@
 /*
  * pick.h - one request and one view in, the endpoint to use out
  *
- * Candidates are the endpoints that are not known to be down (all of them, when all
- * are); the pool's profile scores and orders them; the winner's in-flight count is
- * raised by compare-and-swap in the same step, and the scores are done again when
- * somebody else was faster, so that two requests never decide on the same count. No
+ * Candidates are the endpoints that are neither known to be down nor ejected (all of
+ * them, when all are); the pool's profile scores and orders them; the winner's count
+ * of picks is raised by compare-and-swap in the same step, and the scores are done
+ * again when somebody else was faster, so that two requests never decide on the same
+ * count. The winner's requests and tokens in flight are raised too: whoever called
+ * gives them to books_open(), or gives them back. No
  * I/O, no clock, no lock but the prefix index's; chance is handed in. Any worker.
  */
 #pragma once
@@ -26,7 +28,16 @@ struct pick {
 	size_t n;		/* choices, best first; 0 with status 0: none */
 	const struct endpoint *choices[PICK_CHOICES_MAX];
 	const char *why;	/* when the request asked for it, else NULL */
+	uint32_t retry_after_s;	/* with a status; 0: not said */
+	struct endpoint_live *live;	/* of choices[0], if counts were raised */
+	uint32_t tokens;		/* by how many its tokens were */
 };
+
+/* Nobody will be sent there after all: takes back what pick_endpoint() raised. */
+void pick_undo(struct pick *pick);
+
+/* No endpoint and no status: what the pool's failureMode says. */
+void pick_settle(struct pick *pick, const struct endpoint_view *view);
 
 /* Strings live in `arena` or are static. */
 void pick_endpoint(struct pick *out, const struct endpoint_view *view,

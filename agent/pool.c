@@ -11,6 +11,7 @@
 #include "home.h"
 #include "log.h"
 #include "must.h"
+#include "outlier.h"
 #include "plugin.h"
 #include "prefix.h"
 #include "prompt.h"
@@ -29,6 +30,7 @@ struct pool_view {
 	unsigned refs;
 	struct pool *pool;
 	struct membership *members;
+	const struct options *options;	/* a reference: the view's are in there */
 	struct endpoint_stats stats[];
 };
 
@@ -87,8 +89,8 @@ struct pool *pool_new(const struct pool_options *options)
 	p->options = options;
 	p->prefix_options = options->prefix;
 	p->name = strdup(options->name);
+	p->live = live_new();
 	/* Fresh pages, touched as slots are given out. */
-	p->live = calloc(PREFIX_SLOTS_MAX, sizeof(*p->live));
 	p->free_slots = calloc(PREFIX_SLOTS_MAX, sizeof(*p->free_slots));
 	p->prefix = prefix_new(options->prefix.max_bytes, PREFIX_SLOTS_MAX);
 	if (p->name == NULL || p->live == NULL || p->free_slots == NULL ||
@@ -110,7 +112,8 @@ void pool_unref(struct pool *p)
 	must(p->n_targets == 0 && p->members == NULL);
 	prefix_free(p->prefix);
 	free(p->free_slots);
-	free(p->live);
+	if (p->live != NULL)
+		live_release(p->live, p->n_slots);
 	free(p->name);
 	free(p);
 }
@@ -290,8 +293,12 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 	v->members = p->members;
 	if (v->members != NULL)
 		v->members->refs++;
-	for (size_t i = 0; i < n; i++)
+	v->options = options_ref(p->options->owner);
+	for (size_t i = 0; i < n; i++) {
 		v->stats[i] = target_stats(p->targets[i], now_ms);
+		outlier_tick(&p->live[v->stats[i].slot], &p->options->outlier,
+		    now_ms);
+	}
 	v->view = (struct endpoint_view){
 		.number = ++p->n_views,
 		.pool = p->name,
@@ -306,6 +313,8 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 		    PROMPT_TOKEN_BYTES,
 		.max_blocks = max_blocks(p),
 		.profile = &profile_default,
+		.options = p->options,
+		.pool_live = pool_live_of(p->live),
 	};
 	p->is_dirty = false;
 	return &v->view;
@@ -324,5 +333,6 @@ void pool_view_unref(const struct endpoint_view *view)
 		return;
 	membership_unref(v->members);
 	pool_unref(v->pool);
+	options_free((struct options *)v->options);
 	free(v);
 }

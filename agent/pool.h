@@ -13,6 +13,8 @@
 #include "endpoints.h"
 #include "options.h"
 
+struct books;
+struct counters;
 struct discover;
 struct endpoint_spec;
 struct engine;
@@ -26,7 +28,7 @@ struct pool {
 	unsigned refs;		/* the scraper, and every home and view */
 	char *name;
 	const struct pool_options *options;	/* NULL once it left the config */
-	struct endpoint_live *live;		/* PREFIX_SLOTS_MAX of them */
+	struct endpoint_live *live;		/* by slot */
 	struct prefix_index *prefix;
 	struct prefix_options prefix_options;	/* what the index was made with */
 
@@ -50,6 +52,9 @@ struct pool_context {
 	struct rng *rng;
 	const struct engine *(*engine)(void *data, const char *name);
 	void *data;
+	struct books *books;		/* NULL: there is no feedback */
+	int64_t reconcile_after_ms;
+	struct counters *counters;	/* of the scraper's thread */
 };
 
 /*

@@ -9,6 +9,8 @@
 #include "prompt.h"
 #include "request_body.h"
 
+enum { BODY_CLAIM_MAX = 1 << 30 };
+
 /*
  * Longest suffix first where one contains another. Source: llm-d-router,
  * requesthandling/parsers (openai, anthropic, vllmhttp, sglanghttp).
@@ -80,6 +82,14 @@ static void header_length(struct request *r, struct span value)
 	r->has_length = json_uint(value, &r->content_length);
 }
 
+static void header_slo(struct request *r, struct span value)
+{
+	uint64_t ms;
+
+	if (json_uint(value, &ms) && ms <= UINT32_MAX)
+		r->slo_ttft_ms = (uint32_t)ms;
+}
+
 static void header_why(struct request *r, struct span value)
 {
 	r->wants_why = value.len > 0 && !span_is_text(value, "0");
@@ -95,6 +105,8 @@ static const struct {
 	{ "x-gateway-inference-objective", header_objective },
 	{ "x-llm-d-inference-fairness-id", header_fairness },
 	{ "x-gateway-inference-fairness-id", header_fairness },
+	{ "x-slo-ttft-ms", header_slo },
+	{ "x-llm-d-slo-ttft-ms", header_slo },
 	{ "content-length", header_length },
 	{ "x-epp-why", header_why },
 };
@@ -110,6 +122,16 @@ static void read_headers(struct request *r, struct span block)
 				headers[i].read(r, value);
 }
 
+/* The longer claim counts, but no client's word goes beyond what is sane to add up. */
+static uint64_t unseen_bytes(const struct request *r, const struct ask *ask)
+{
+	uint64_t claimed = ask->body_len > r->content_length ? ask->body_len :
+	    r->content_length;
+
+	claimed = claimed < BODY_CLAIM_MAX ? claimed : BODY_CLAIM_MAX;
+	return claimed > ask->body.len ? claimed - ask->body.len : 0;
+}
+
 void request_parse(struct request *r, const struct ask *ask,
     uint32_t block_bytes, uint32_t max_blocks, struct arena *arena)
 {
@@ -120,6 +142,7 @@ void request_parse(struct request *r, const struct ask *ask,
 	r->has_body = ask->body.len > 0;
 	r->is_cut = ask->body_len > ask->body.len ||
 	    r->content_length > ask->body.len;
+	r->unseen_bytes = unseen_bytes(r, ask);
 	if (!r->has_body || r->kind == REQUEST_OTHER)
 		return;
 	prompt_init(&prompt, arena);

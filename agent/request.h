@@ -17,12 +17,13 @@
 
 struct arena;
 
-/* Arguments of the `pick` message; a missing one is empty. README, contract. */
+/* Arguments of `pick` and `first`; a missing one is empty. README, contract. */
 struct ask {
 	struct span id, pool, method, path;
 	struct span headers;	/* req.hdrs_bin */
 	struct span body;	/* req.body: as much as HAProxy's buffer held */
 	uint64_t body_len;	/* req.body_size: the true length, if known */
+	struct span server;	/* of the message `first` only */
 };
 
 enum request_kind {
@@ -57,6 +58,8 @@ struct request {
 	struct span session, objective, fairness;	/* header values */
 	uint64_t max_tokens;	/* 0: not said */
 	uint64_t prompt_bytes;	/* of the text seen, JSON escapes included */
+	uint64_t unseen_bytes;	/* of the body, behind the cut */
+	uint32_t slo_ttft_ms;	/* header; 0: not said */
 	uint64_t *blocks;	/* chained hashes: prefix_chain() */
 	struct request_chain *chains;
 	size_t n_blocks, n_chains;

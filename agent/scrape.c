@@ -14,9 +14,11 @@
 #include <string.h>
 
 #include "clock.h"
+#include "counters.h"
 #include "engine_set.h"
 #include "epoch.h"
 #include "fleet.h"
+#include "flow_control.h"
 #include "http.h"
 #include "log.h"
 #include "mailbox.h"
@@ -45,6 +47,10 @@ struct scraper {
 	int64_t republish_ms;
 	bool is_dirty;			/* a pool came or went */
 
+	struct pool_context context;	/* what targets need of us */
+	struct flow_control *flow;	/* NULL: nobody waits */
+	struct counters counters;
+
 	struct options *options;
 	struct engine_set *engines;
 	struct sources sources;
@@ -60,10 +66,13 @@ static void publish(struct scraper *s, int64_t now_ms, bool all)
 	next = sources_fleet(&s->sources, now_ms, all);
 	if (next == NULL)
 		return;		/* no memory: the old fleet stays */
-	if (epoch_publish(s->fleet, next) != 0)
+	if (epoch_publish(s->fleet, next) != 0) {
 		fleet_retire(next);
-	else
-		s->is_dirty = false;
+		return;
+	}
+	s->is_dirty = false;
+	if (s->flow != NULL)
+		flow_control_poke(s->flow);
 }
 
 static void on_beat(EV_P_ ev_timer *timer, int revents)
@@ -94,11 +103,8 @@ static void on_found(void *data, const struct endpoint_spec *specs, size_t n)
 {
 	struct source *source = data;
 	struct scraper *s = source->owner;
-	struct pool_context context = {
-		.http = s->http, .rng = &s->rng, .engine = engine_of, .data = s,
-	};
 
-	if (pool_update(source->pool, &context, specs, n, source->renew) == 0)
+	if (pool_update(source->pool, &s->context, specs, n, source->renew) == 0)
 		source->renew = false;
 }
 
@@ -134,6 +140,7 @@ static int configure(struct scraper *s, struct options *o,
 	engines->older = s->engines;
 	s->engines = engines;
 	s->options = o;
+	s->context.reconcile_after_ms = o->feedback.reconcile_after_ms;
 	sources_replace(&s->sources, &next);
 	sources_start(&s->sources, s->loop, on_found, s);
 	set_beat(s);
@@ -193,7 +200,8 @@ static void scraper_free(struct scraper *s)
 	free(s);
 }
 
-struct scraper *scraper_start(struct epoch *fleet, struct options *options)
+struct scraper *scraper_start(struct epoch *fleet, struct options *options,
+    struct books *books, struct flow_control *flow)
 {
 	struct scraper *s = calloc(1, sizeof(*s));
 	struct engine_set *engines = engine_set_new(options);
@@ -202,6 +210,7 @@ struct scraper *scraper_start(struct epoch *fleet, struct options *options)
 	if (s == NULL || engines == NULL)
 		goto fail_memory;
 	s->fleet = fleet;
+	s->flow = flow;
 	s->rng.state = (uint64_t)clock_ns();
 	ev_timer_init(&s->beat, on_beat, 0., 0.);
 	s->beat.data = s;
@@ -212,6 +221,9 @@ struct scraper *scraper_start(struct epoch *fleet, struct options *options)
 	s->mailbox = mailbox_new(s->loop, MAIL_SLOTS, on_mail, on_drop, s);
 	if (s->http == NULL || s->mailbox == NULL)
 		goto fail_loop;
+	s->context = (struct pool_context){ .http = s->http, .rng = &s->rng,
+		.engine = engine_of, .data = s, .books = books,
+		.counters = &s->counters };
 	/* Before the thread is there: whoever asks first finds a fleet. */
 	if (configure(s, options, engines) != 0)
 		goto fail_loop;
@@ -240,6 +252,11 @@ void scraper_reload(struct scraper *s, struct options *options)
 		return;
 	log_error("scrape.reload", "err=\"too many reloads at once\"");
 	options_free(options);
+}
+
+const struct counters *scraper_counters(const struct scraper *s)
+{
+	return &s->counters;
 }
 
 void scraper_stop(struct scraper *s)

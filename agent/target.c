@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "books.h"
 #include "clock.h"
+#include "counters.h"
 #include "engine.h"
 #include "fault.h"
 #include "home.h"
@@ -30,8 +32,16 @@ enum {
 	UNSCRAPED_SETTLE_MS = 1000,	/* scraping off: forget picks at this pace */
 };
 
+/* More is booked than the engine has: since when, and the least it ever was since. */
+struct excess {
+	int64_t since_ms;	/* 0: it is not so */
+	int64_t seen_ms;	/* last time */
+	uint32_t least;
+};
+
 struct target {
 	struct home *home;
+	const struct pool_context *context;
 	const struct engine *engine;
 	struct http_target *http;	/* NULL: scraping is off, or no address */
 	struct engine_scan *scan;
@@ -46,6 +56,7 @@ struct target {
 	bool has_begun;		/* its first fetch, at least */
 	bool is_asleep;
 	double start_time;	/* of the engine's process, if it tells */
+	struct excess excess;
 	struct endpoint_stats stats;
 };
 
@@ -93,6 +104,58 @@ static bool lost_its_cache(const struct target *t,
 		t->start_time != r->start_time);
 }
 
+/* Booked, and sent so long ago that this page must have seen it. */
+static uint32_t booked(const struct target *t)
+{
+	const struct endpoint_live *l = live_of(t);
+	uint32_t in_flight = live_count_get(&l->requests);
+	uint32_t unsettled = atomic_load_explicit(&l->picked,
+	    memory_order_relaxed) - t->marks[1];
+
+	return in_flight > unsettled ? in_flight - unsettled : 0;
+}
+
+/* Between pages too far apart nobody knows what was. */
+static void note_excess(struct target *t, uint32_t more)
+{
+	struct excess *e = &t->excess;
+	int64_t now_ms = t->stats.seen_ms;
+
+	if (e->since_ms == 0 ||
+	    now_ms - e->seen_ms > options_of(t)->stale_ms)
+		*e = (struct excess){ .since_ms = now_ms, .least = more };
+	e->seen_ms = now_ms;
+	e->least = more < e->least ? more : e->least;
+}
+
+/*
+ * Streams whose last bytes HAProxy is still sending make a short excess; one that
+ * lasts is made of requests whose end we were not told.
+ */
+static void reconcile(struct target *t, const struct engine_reading *r)
+{
+	struct excess *e = &t->excess;
+	uint64_t there = (uint64_t)r->queued + r->running;
+	uint32_t mine = booked(t), more = mine > there ? mine - (uint32_t)there : 0;
+	size_t n;
+
+	live_of(t)->is_witnessed = r->has_queued && r->has_running;
+	if (more == 0 || !live_of(t)->is_witnessed || t->context->books == NULL) {
+		e->since_ms = 0;
+		return;
+	}
+	note_excess(t, more);
+	if (e->seen_ms - e->since_ms < t->context->reconcile_after_ms)
+		return;
+	n = books_write_off(t->context->books, live_of(t), e->least,
+	    e->since_ms * 1000);
+	e->since_ms = 0;
+	counter_add(t->context->counters->written_off, n);
+	if (n > 0)
+		log_info("books.written_off", "pool=%s endpoint=%s requests=%zu",
+		    t->home->pool->name, t->home->name, n);
+}
+
 static void take_reading(struct target *t, const struct engine_reading *r)
 {
 	bool is_first = t->stats.seen_ms == 0;
@@ -117,6 +180,7 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 	t->stats.seen_ms = clock_ms();
 	if (is_first)
 		tune_prefix(t, r);
+	reconcile(t, r);
 }
 
 static void log_change(const struct target *t, enum http_result result,
@@ -241,6 +305,7 @@ struct target *target_new(struct home *home,
 		return NULL;
 	t->home = home;
 	t->engine = engine;
+	t->context = context;
 	t->ready = true;
 	t->last_result = HTTP_ABORTED;	/* so that the first one is logged */
 	home->refs++;
@@ -296,12 +361,14 @@ void target_inherit(struct target *t, const struct target *old)
 
 static enum endpoint_health health_of(const struct target *t, int64_t now_ms)
 {
+	bool is_stale = t->stats.seen_ms == 0 ||
+	    now_ms - t->stats.seen_ms > options_of(t)->stale_ms;
+
+	if (is_stale)
+		live_of(t)->is_witnessed = false;
 	if (!t->ready || t->is_asleep || t->n_refused >= DOWN_AFTER_FAILURES)
 		return ENDPOINT_DOWN;
-	if (t->stats.seen_ms == 0 ||
-	    now_ms - t->stats.seen_ms > options_of(t)->stale_ms)
-		return ENDPOINT_STALE;
-	return ENDPOINT_FRESH;
+	return is_stale ? ENDPOINT_STALE : ENDPOINT_FRESH;
 }
 
 struct endpoint_stats target_stats(const struct target *t, int64_t now_ms)
@@ -309,6 +376,8 @@ struct endpoint_stats target_stats(const struct target *t, int64_t now_ms)
 	struct endpoint_stats stats = t->stats;
 
 	stats.slot = t->home->slot;
+	stats.is_current = stats.seen_ms != 0 && now_ms - stats.seen_ms <=
+	    t->home->pool->options->saturation.stale_ms;
 	stats.health = (uint8_t)health_of(t, now_ms);
 	return stats;
 }

@@ -21,7 +21,7 @@ struct rng;
 
 struct target;
 
-/* Takes its own reference to `home`. NULL without memory. */
+/* Takes its own reference to `home`; `context` must outlive it. NULL: no memory. */
 struct target *target_new(struct home *home,
     const struct pool_context *context, const struct engine *engine);
 void target_free(struct target *t);

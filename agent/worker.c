@@ -1,8 +1,10 @@
 /*
  * worker.c - the loop around the peers
  *
- * Mail is a connected socket, or WORKER_DRAIN. The sweep runs once a second and only
- * looks at deadlines, so that no peer needs a timer of its own.
+ * Mail is a connected socket, one that another process has served, an order, or a
+ * request that waited and may be answered.
+ * The sweep runs once a second and only looks at deadlines, so that no peer needs a
+ * timer of its own.
  */
 #include "worker.h"
 
@@ -15,29 +17,52 @@
 #include "arena.h"
 #include "clock.h"
 #include "epoch.h"
+#include "handover.h"
+#include "held.h"
 #include "log.h"
 #include "mailbox.h"
 #include "must.h"
 #include "worker_state.h"
 
 enum {
-	MAIL_SLOTS = 4096,
+	MAIL_SLOTS = 4096 + HELD_MAX,	/* so that answers always have room */
 	ARENA_FIRST_BYTES = 256 * 1024,	/* 64 KB prompt and 1,000 endpoints */
 	ARENA_MAX_BYTES = 16 * 1024 * 1024,
 	SWEEP_PERIOD_S = 1,
+	HANDOVER_WAIT_MS = 1000,	/* for room, and for answers that are due */
+	HANDOVER_LOOK_MS = 2,
 };
 
-/* A socket travels as its number plus MAIL_FD, so that none is NULL. */
-enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2, MAIL_FD = 3 };
+/*
+ * Two bits tell. Pointers have none: a struct held; or the second, set by us: a struct
+ * handed. Odd are orders, and sockets behind them.
+ */
+enum mail { MAIL_DRAIN = 0, MAIL_STOP = 1, MAIL_FD = 2 };
+enum { TAG_HELD = 0, TAG_HANDED = 2, TAG_BITS = 3 };
 
-static void *mail_of_fd(int fd)
+static void *mail_of(intptr_t order)
 {
-	return (void *)((intptr_t)fd + MAIL_FD);
+	return (void *)(order * 2 + 1);
 }
 
-static int fd_of_mail(const void *mail)
+static bool is_held(const void *mail)
 {
-	return (int)((intptr_t)mail - MAIL_FD);
+	return ((intptr_t)mail & TAG_BITS) == TAG_HELD;
+}
+
+static bool is_handed(const void *mail)
+{
+	return ((intptr_t)mail & TAG_BITS) == TAG_HANDED;
+}
+
+static struct handed *handed_of(void *mail)
+{
+	return (struct handed *)((intptr_t)mail & ~(intptr_t)TAG_BITS);
+}
+
+static int order_of(const void *mail)
+{
+	return (int)((intptr_t)mail / 2);
 }
 
 static void drain(struct worker *w)
@@ -49,26 +74,73 @@ static void drain(struct worker *w)
 		ev_break(w->loop, EVBREAK_ALL);
 }
 
+/* Whoever could not go yet is served meanwhile, and asked again. */
+static void on_handover_look(EV_P_ ev_timer *timer, int revents)
+{
+	struct worker *w = timer->data;
+
+	(void)revents;
+	w->handover_is_full = false;
+	if (clock_ms() >= w->handover_until_ms)
+		w->handover = NULL;
+	if (w->handover == NULL)
+		ev_timer_stop(EV_A_ timer);
+	drain(w);
+}
+
+static void begin_draining(struct worker *w)
+{
+	w->handover_until_ms = clock_ms() + HANDOVER_WAIT_MS;
+	if (w->handover != NULL)
+		ev_timer_start(w->loop, &w->handover_look);
+	drain(w);
+}
+
+static void adopt_handed(struct worker *w, struct handed *c)
+{
+	if (!w->is_draining) {
+		if (peer_adopt(w, c->fd, c->max_frame, c->bytes, c->len) == NULL)
+			log_error("worker.peer", "worker=%zu err=\"no memory\"",
+			    w->index);
+		c->fd = -1;
+	}
+	handed_free(c);
+}
+
+static void take_order(struct worker *w, int order)
+{
+	if (order == MAIL_STOP)
+		ev_break(w->loop, EVBREAK_ALL);
+	else if (order == MAIL_DRAIN)
+		begin_draining(w);
+	else if (w->is_draining)
+		close(order - MAIL_FD);
+	else if (peer_open(w, order - MAIL_FD) == NULL)
+		log_error("worker.peer", "worker=%zu err=\"no memory\"", w->index);
+}
+
 static void on_mail(void *data, void *mail)
 {
 	struct worker *w = data;
 
-	if (mail == (void *)MAIL_STOP)
-		ev_break(w->loop, EVBREAK_ALL);
-	else if (mail == (void *)MAIL_DRAIN)
-		drain(w);
-	else if (w->is_draining)
-		close(fd_of_mail(mail));
-	else if (peer_open(w, fd_of_mail(mail)) == NULL)
-		log_error("worker.peer", "worker=%zu err=\"no memory\"", w->index);
+	if (is_held(mail))
+		peer_answer_held(mail);
+	else if (is_handed(mail))
+		adopt_handed(w, handed_of(mail));
+	else
+		take_order(w, order_of(mail));
 }
 
-/* A socket that nobody picked up any more. */
+/* What nobody picked up any more. */
 static void on_drop(void *data, void *mail)
 {
 	(void)data;
-	if ((intptr_t)mail >= MAIL_FD)
-		close(fd_of_mail(mail));
+	if (is_held(mail))
+		held_drop(mail);
+	else if (is_handed(mail))
+		handed_free(handed_of(mail));
+	else if (order_of(mail) >= MAIL_FD)
+		close(order_of(mail) - MAIL_FD);
 }
 
 static void on_wake(EV_P_ ev_check *check, int revents)
@@ -78,6 +150,7 @@ static void on_wake(EV_P_ ev_check *check, int revents)
 	(void)loop;
 	(void)revents;
 	epoch_online(w->fleet, w->index);
+	w->woke_us = clock_us();
 }
 
 static void on_nap(EV_P_ ev_prepare *nap, int revents)
@@ -113,19 +186,36 @@ static void *worker_main(void *arg)
 
 static void post(struct worker *w, enum mail mail)
 {
-	while (mailbox_post(w->mailbox, (void *)(intptr_t)mail) != 0)
+	while (mailbox_post(w->mailbox, mail_of(mail)) != 0)
 		sched_yield();	/* full of sockets: the worker is taking them */
 }
 
 int worker_adopt(struct worker *w, int fd)
 {
-	return mailbox_post(w->mailbox, mail_of_fd(fd));
+	return mailbox_post(w->mailbox, mail_of(fd + MAIL_FD));
+}
+
+int worker_adopt_handed(struct worker *w, struct handed *c)
+{
+	return mailbox_post(w->mailbox, (void *)((intptr_t)c | TAG_HANDED));
+}
+
+void worker_deliver(struct worker *w, struct held *h)
+{
+	while (mailbox_post(w->mailbox, h) != 0)
+		sched_yield();	/* full of sockets: the worker is taking them */
+}
+
+void worker_hand_over(struct worker *w, struct handover *to)
+{
+	w->was_drained = true;
+	w->handover = to;	/* the worker looks at it from this mail on */
+	post(w, MAIL_DRAIN);
 }
 
 void worker_drain(struct worker *w)
 {
-	w->was_drained = true;
-	post(w, MAIL_DRAIN);
+	worker_hand_over(w, NULL);
 }
 
 const struct counters *worker_counters(const struct worker *w)
@@ -138,14 +228,17 @@ static void init_watchers(struct worker *w)
 	ev_check_init(&w->wake, on_wake);
 	ev_prepare_init(&w->nap, on_nap);
 	ev_timer_init(&w->sweep, on_sweep, SWEEP_PERIOD_S, SWEEP_PERIOD_S);
-	w->wake.data = w->nap.data = w->sweep.data = w;
+	ev_timer_init(&w->handover_look, on_handover_look,
+	    HANDOVER_LOOK_MS / 1000., HANDOVER_LOOK_MS / 1000.);
+	w->wake.data = w->nap.data = w->sweep.data = w->handover_look.data = w;
 	ev_set_priority(&w->wake, EV_MAXPRI);	/* online before all callbacks */
 	ev_check_start(w->loop, &w->wake);
 	ev_prepare_start(w->loop, &w->nap);
 	ev_timer_start(w->loop, &w->sweep);
 }
 
-struct worker *worker_start(size_t index, struct epoch *fleet)
+struct worker *worker_start(size_t index, struct epoch *fleet,
+    struct books *books, struct flow_control *flow)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 	int err;
@@ -154,6 +247,8 @@ struct worker *worker_start(size_t index, struct epoch *fleet)
 		return NULL;
 	w->index = index;
 	w->fleet = fleet;
+	w->books = books;
+	w->flow = flow;
 	list_init(&w->peers);
 	buf_init(&w->spare, PEER_MAX_FRAME + 4);
 	w->rng.state = (uint64_t)clock_ns() ^ (uint64_t)index << 56;
@@ -189,13 +284,15 @@ fail_loop:
 	return NULL;
 }
 
-void worker_stop(struct worker *w)
+void worker_join(struct worker *w)
 {
-	if (w == NULL)
-		return;
 	if (!w->was_drained)	/* else it ends with its last peer */
 		post(w, MAIL_STOP);
 	pthread_join(w->thread, NULL);
+}
+
+void worker_free(struct worker *w)
+{
 	mailbox_free(w->mailbox);
 	ev_loop_destroy(w->loop);
 	buf_fini(&w->spare);

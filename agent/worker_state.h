@@ -18,7 +18,10 @@
 #include "rng.h"
 
 struct arena;
+struct books;
 struct epoch;
+struct flow_control;
+struct handover;
 struct mailbox;
 
 enum {
@@ -31,6 +34,8 @@ enum {
 struct worker {
 	size_t index;
 	struct epoch *fleet;
+	struct books *books;		/* NULL: there is no feedback */
+	struct flow_control *flow;	/* NULL: nobody may wait */
 	struct ev_loop *loop;
 	struct mailbox *mailbox;
 	ev_check wake;
@@ -42,7 +47,12 @@ struct worker {
 	struct arena *arena;		/* reset before each message */
 	struct rng rng;
 	struct counters counters;
+	int64_t woke_us;		/* when this turn of the loop began */
 	bool is_draining;
+	struct handover *handover;	/* while draining, where peers may go; or NULL */
+	bool handover_is_full;		/* until we look again */
+	int64_t handover_until_ms;
+	ev_timer handover_look;
 	uint8_t *in, *out;
 	struct buf spare;		/* memory for a peer's part of a frame */
 

@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "clock.h"
 #include "endpoints.h"
+#include "options.h"
 #include "pick.h"
 #include "plugin.h"
 #include "prefix.h"
@@ -33,11 +34,13 @@ enum {
 static const size_t endpoint_counts[] = { 10, 100, 1000, 10000 };
 static const size_t prompt_bytes[] = { 1024, 4096, 16384, 102400 };
 
+static const struct pool_options options = { .name = "llm" };
+
 struct fixture {
 	struct endpoint_view view;
 	struct endpoint *endpoints;
 	struct endpoint_stats *stats;
-	char (*names)[16];
+	char (*names)[24];
 };
 
 static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
@@ -51,7 +54,7 @@ static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 		.live = calloc(n, sizeof(struct endpoint_live)),
 		.prefix = prefix_new(INDEX_BYTES, PREFIX_SLOTS_MAX),
 		.block_bytes = BLOCK_BYTES, .max_blocks = MAX_BLOCKS,
-		.profile = &profile_default,
+		.profile = &profile_default, .options = &options,
 	};
 	for (size_t i = 0; i < n; i++) {
 		snprintf(f->names[i], sizeof(f->names[i]), "s%06zu", i);

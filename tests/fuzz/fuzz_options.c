@@ -1,5 +1,6 @@
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "arena.h"
 #include "fault.h"
@@ -14,6 +15,32 @@ static void check_endpoints(const struct endpoint_options *e, size_t n)
 		must(e[i].name != NULL && e[i].host != NULL && e[i].port != 0);
 }
 
+static void check_bands(const struct flow_options *o)
+{
+	for (size_t i = 0; i < o->n_bands; i++)
+		for (size_t k = 0; k < i; k++)
+			must(o->bands[i].priority != o->bands[k].priority);
+}
+
+/* What the request path divides by, waits for and halves a list by. */
+static void check_admission(const struct pool_options *p)
+{
+	must(p->number > 0);
+	must(p->saturation.queue_depth > 0 && p->saturation.kv_used > 0);
+	must(p->saturation.max_concurrency > 0 &&
+	    p->saturation.max_token_concurrency > 0);
+	must(!p->scrape.enabled ||
+	    p->saturation.stale_ms >= p->scrape.interval_ms);
+	must(p->saturation.retry_after_s >= 0 &&
+	    p->saturation.retry_after_s <= 24 * 60 * 60);
+	must(p->outlier.base_ms > 0 && p->outlier.max_ms >= p->outlier.base_ms);
+	must(p->flow.ttl_ms > 0 && p->flow.empty_ttl_ms >= 0);
+	check_bands(&p->flow.queue);
+	for (size_t i = 1; i < p->n_objectives; i++)
+		must(strcmp(p->objectives[i - 1].name,
+		    p->objectives[i].name) < 0);
+}
+
 static void as_config(struct span text)
 {
 	struct fault why = { 0 };
@@ -23,8 +50,10 @@ static void as_config(struct span text)
 	if (o == NULL)
 		return;
 	must(o->n_pools > 0 && o->n_listens > 0);
-	for (size_t i = 0; i < o->n_pools; i++)
+	for (size_t i = 0; i < o->n_pools; i++) {
 		check_endpoints(o->pools[i].endpoints, o->pools[i].n_endpoints);
+		check_admission(&o->pools[i]);
+	}
 	options_free(o);
 }
 

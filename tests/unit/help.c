@@ -124,9 +124,14 @@ void help_pool_init(struct help_pool *p, const char *name, size_t n)
 		.endpoints = p->endpoints, .stats = p->stats, .n_slots = n,
 		.live = p->live, .block_bytes = HELP_BLOCK_BYTES,
 		.max_blocks = 2048, .profile = &profile_default,
+		.options = &p->options, .pool_live = &p->pool_live,
 		.prefix = prefix_new(PREFIX_BYTES, PREFIX_SLOTS_MAX),
 	} };
 	must(p->view.prefix != NULL);
+	p->options = (struct pool_options){ .name = name, .saturation = {
+		.queue_depth = 5, .kv_used = .8f, .stale_ms = 200,
+		.max_concurrency = 100, .max_token_concurrency = 1000000,
+		.retry_after_s = 1 } };
 	for (size_t i = 0; i < n; i++) {
 		snprintf(p->names[i], sizeof(p->names[i]), "s%02zu", i);
 		snprintf(p->addrs[i], sizeof(p->addrs[i]), "10.0.0.%zu:8000",
@@ -135,6 +140,7 @@ void help_pool_init(struct help_pool *p, const char *name, size_t n)
 			span_of(p->addrs[i]), (uint16_t)i, NULL, 0 };
 		p->stats[i].seen_ms = 1;
 		p->stats[i].slot = (uint16_t)i;
+		p->stats[i].is_current = true;
 		prefix_join(p->view.prefix, (uint16_t)i, PREFIX_CAPACITY);
 	}
 	p->views[0] = &p->view;

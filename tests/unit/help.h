@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "endpoints.h"
+#include "options.h"
 #include "request.h"
 #include "spop.h"
 
@@ -63,6 +64,8 @@ struct help_pool {
 	struct endpoint endpoints[HELP_ENDPOINTS_MAX];
 	struct endpoint_stats stats[HELP_ENDPOINTS_MAX];
 	struct endpoint_live live[HELP_ENDPOINTS_MAX];
+	struct pool_live pool_live;
+	struct pool_options options;	/* fail open, nothing else on; llm-d's limits */
 	char names[HELP_ENDPOINTS_MAX][8], addrs[HELP_ENDPOINTS_MAX][24];
 	const struct endpoint_view *views[1];
 	struct fleet fleet;		/* of this one pool */

@@ -22,6 +22,7 @@ struct play {
 	uint8_t in[PLAY_BYTES], out[PLAY_BYTES];
 	size_t n_in;			/* bytes of answers not looked at yet */
 	bool is_over;			/* the peer closed */
+	int64_t late_us;		/* how long a turn has lasted when it begins */
 };
 
 extern struct play play;

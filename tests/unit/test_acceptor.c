@@ -440,15 +440,17 @@ static int setup(void **state)
 	help_pool_init(&pool, "pool", 1);
 	fleet = epoch_new(WORKERS, &pool.fleet, retire_nothing);
 	for (size_t i = 0; i < WORKERS; i++)
-		workers[i] = worker_start(i, fleet);
+		workers[i] = worker_start(i, fleet, NULL, NULL);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < WORKERS; i++)
-		worker_stop(workers[i]);
+	for (size_t i = 0; i < WORKERS; i++) {
+		worker_join(workers[i]);
+		worker_free(workers[i]);
+	}
 	epoch_free(fleet);
 	help_pool_fini(&pool);
 	ev_loop_destroy(loop);

@@ -31,6 +31,10 @@ static const struct {
 	{ { .status = 503, .reason = "r", .message = "m" },
 	    "status=#503 reason=r message=m " },
 	{ { .status = 400, .message = "bad" }, "status=#400 message=bad " },
+	{ { .status = 429, .reason = "r", .retry_after_s = 1 },
+	    "status=#429 reason=r retry_after=#1 " },
+	{ { .status = 503, .retry_after_s = 86400, .message = "m" },
+	    "status=#503 retry_after=#86400 message=m " },
 	{ { .message = "no such pool" }, "message=no such pool " },
 	/* Never nothing. */
 	{ { 0 }, "ep=- " },
@@ -98,12 +102,14 @@ static void test_the_longest_answer_fits(void **state)
 	uint8_t bytes[ANSWER_MAX_BYTES];
 	struct help_actions got;
 	struct pick p = { .status = 503, .reason = huge, .message = huge,
-		.why = huge, .n = 4, .choices = { &giant, &giant, &a, &b } };
+		.retry_after_s = UINT32_MAX, .why = huge, .n = 4,
+		.choices = { &giant, &giant, &a, &b } };
 
 	(void)state;
 	memset(huge, 'x', sizeof(huge) - 1);
 	got = write_and_read(&p, bytes, sizeof(bytes));
-	assert_int_equal(got.n, 8);
+	assert_int_equal(got.n, 9);
+	assert_int_equal(help_var(&got, "retry_after")->number, UINT32_MAX);
 	for (size_t i = 0; i < got.n; i++)
 		assert_true(got.vars[i].value.bytes.len <= 512);
 	/* Of a list only whole addresses are of use. */

@@ -23,6 +23,8 @@ struct outer {
 	uint64_t big;
 	size_t bytes;
 	int64_t wait_ms;
+	int32_t level;
+	float share;
 	int colour;
 	bool flag;
 	struct inner inner;
@@ -77,6 +79,11 @@ static const struct conf_row outer_rows[] = {
 	{ .key = "wait", .decode = conf_duration, .preset = "50ms",
 	  .max = 86400000,
 	  .offset = offsetof(struct outer, wait_ms), .help = "a time" },
+	{ .key = "level", .decode = conf_i32, .preset = "-3",
+	  .offset = offsetof(struct outer, level), .help = "a level" },
+	{ .key = "share", .decode = conf_fraction, .preset = "0.5", .min = 0,
+	  .max = 10, .offset = offsetof(struct outer, share),
+	  .help = "a share" },
 	{ .key = "colour", .decode = conf_enum, .preset = "green",
 	  .names = colours,
 	  .offset = offsetof(struct outer, colour), .help = "a colour" },
@@ -134,6 +141,8 @@ static void test_what_is_not_given_is_its_preset(void **state)
 	assert_int_equal(o.big, 0);
 	assert_int_equal(o.bytes, 65536);
 	assert_int_equal(o.wait_ms, 50);
+	assert_int_equal(o.level, -3);
+	assert_float_equal(o.share, .5f, 0);
 	assert_int_equal(o.colour, 1);
 	assert_false(o.flag);
 	assert_int_equal(o.inner.n, 7);
@@ -187,8 +196,8 @@ static const struct {
 } bad[] = {
 	{ "prot: 1\nname: x", 1, "an outer with unknown key prot", "port" },
 	{ "name: x\nzzzzzzzz: 1", 2, "an outer with unknown key zzzzzzzz",
-	    "one of: name, port, big, bytes, wait, colour, flag, inner, list, "
-	    "ports" },
+	    "one of: name, port, big, bytes, wait, level, share, colour, flag, "
+	    "inner, list, ports" },
 	{ "port: 1", 1, "an outer without name", "name: what it is called" },
 	{ "\nport: 1\nname: ~", 3, "an outer without name",
 	    "name: what it is called" },
@@ -225,6 +234,23 @@ static const struct {
 	    "a duration such as 50ms, 1s, 2m or 1h" },
 	{ "name: x\nwait: 25h", 2, "wait: 25h",
 	    "a duration from 0ms to 86400000ms" },
+	{ "name: x\nlevel: 2147483648", 2, "level: 2147483648",
+	    "a whole number from -2147483648 to 2147483647" },
+	{ "name: x\nlevel: -2147483649", 2, "level: -2147483649",
+	    "a whole number from -2147483648 to 2147483647" },
+	{ "name: x\nlevel: 18446744073709551615", 2,
+	    "level: 18446744073709551615",
+	    "a whole number from -2147483648 to 2147483647" },
+	{ "name: x\nlevel: '-1'", 2, "level: \"-1\"",
+	    "a whole number from -2147483648 to 2147483647" },
+	{ "name: x\nlevel: []", 2, "level: a list",
+	    "a whole number from -2147483648 to 2147483647" },
+	{ "name: x\nshare: 10.000001", 2, "share: 10.000001",
+	    "a number from 0 to 10, as 0.8" },
+	{ "name: x\nshare: '1'", 2, "share: \"1\"",
+	    "a number from 0 to 10, as 0.8" },
+	{ "name: x\nshare: {}", 2, "share: a map",
+	    "a number from 0 to 10, as 0.8" },
 	{ "name: x\ncolour: gren", 2, "colour: gren", "green" },
 	{ "name: x\ncolour: {}", 2, "colour: a map",
 	    "one of: red, green, blue" },
@@ -280,6 +306,75 @@ static void test_durations_are_milliseconds(void **state)
 		assert_int_equal(decode(*state, text, &o, &why), 0);
 		assert_int_equal(o.wait_ms, durations[i].ms);
 	}
+}
+
+static const struct {
+	const char *text;
+	int32_t n;
+} signeds[] = {
+	{ "0", 0 }, { "-0", 0 }, { "1", 1 }, { "-1", -1 },
+	{ "2147483647", INT32_MAX }, { "-2147483648", INT32_MIN },
+};
+
+static void test_signed_numbers_reach_both_ends(void **state)
+{
+	for (size_t i = 0; i < sizeof(signeds) / sizeof(*signeds); i++) {
+		char text[64];
+		struct fault why;
+		struct outer o;
+
+		snprintf(text, sizeof(text), "{name: x, level: %s}",
+		    signeds[i].text);
+		assert_int_equal(decode(*state, text, &o, &why), 0);
+		assert_int_equal(o.level, signeds[i].n);
+	}
+}
+
+static const struct {
+	const char *text;
+	float n;
+} fractions[] = {
+	{ "0", 0 }, { "0.0", 0 }, { "10", 10 }, { "10.000000", 10 },
+	{ "0.8", .8f }, { "0.80", .8f }, { "1.25", 1.25f }, { "9.5", 9.5f },
+	{ "0.000001", .000001f }, { "0.999999", .999999f },
+};
+
+static void test_fractions_are_plain_decimals(void **state)
+{
+	for (size_t i = 0; i < sizeof(fractions) / sizeof(*fractions); i++) {
+		char text[64];
+		struct fault why;
+		struct outer o;
+
+		snprintf(text, sizeof(text), "{name: x, share: %s}",
+		    fractions[i].text);
+		assert_int_equal(decode(*state, text, &o, &why), 0);
+		assert_float_equal(o.share, fractions[i].n, 1e-9f);
+	}
+}
+
+/* What other readers of numbers would take, or take for something else. */
+static void test_odd_spellings_are_no_numbers(void **state)
+{
+	static const char *const odd[] = {
+		"+1", "--1", "-x", "1-", "01", "-01", "0x1", "1e1", "1_0",
+		"1,0", "1.", ".5", "-.5", "-0.5", "0..5", "0.5.", "0.5f", "00.5",
+		"1.2.3", "0.0000001", "inf", ".inf", "nan", ".nan", "1 0", "1%",
+		"4294967296", "99999999999999999999", "0.-5", "0.+5", "0. 5",
+	};
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++)
+		for (size_t k = 0; k < 2; k++) {
+			char text[64];
+			struct fault why;
+			struct outer o;
+
+			snprintf(text, sizeof(text), "name: x\n%s: %s\n",
+			    k == 0 ? "level" : "share", odd[i]);
+			if (decode(*state, text, &o, &why) != -22)
+				fail_msg("%s is taken", text);
+			assert_int_equal(why.line, 2);
+		}
 }
 
 static const struct {
@@ -361,6 +456,9 @@ int main(void)
 		cmocka_unit_test(test_what_is_given_is_taken),
 		cmocka_unit_test(test_what_does_not_fit_says_what_would),
 		cmocka_unit_test(test_durations_are_milliseconds),
+		cmocka_unit_test(test_signed_numbers_reach_both_ends),
+		cmocka_unit_test(test_fractions_are_plain_decimals),
+		cmocka_unit_test(test_odd_spellings_are_no_numbers),
 		cmocka_unit_test(test_sizes_are_of_1024),
 		cmocka_unit_test(test_one_value_alone_is_a_list_of_one),
 		cmocka_unit_test(test_a_full_arena_is_a_fault_and_no_crash),

@@ -10,7 +10,9 @@
 #include "arena.h"
 #include "buf.h"
 #include "fault.h"
+#include "log.h"
 #include "options.h"
+#include "pool.h"
 
 #define LIST "pools:\n- name: p\n  endpoints:"
 #define POOL LIST " [{name: s, address: h, port: 1}]\n"
@@ -336,6 +338,71 @@ static void test_a_file_pool_may_be_as_large_as_promised(void **state)
 	arena_free(arena);
 }
 
+/* ---- who keeps them ---- */
+
+static void test_the_last_reference_frees_them(void **state)
+{
+	struct options *o = parse(POOL);
+
+	(void)state;
+	assert_ptr_equal(options_ref(o), o);
+	assert_ptr_equal(options_ref(o), o);
+	options_free(o);
+	options_free(o);
+	assert_string_equal(o->pools[0].name, "p");	/* ASan looks on */
+	options_free(o);
+	options_free(NULL);
+}
+
+static void test_each_load_has_its_own_number(void **state)
+{
+	struct options *a = parse("pools: [{name: p, file: /f}, {name: q, file: /f}]");
+	struct options *b = parse(POOL);
+
+	(void)state;
+	assert_true(a->pools[0].number > 0);
+	assert_int_equal(a->pools[1].number, a->pools[0].number);
+	assert_true(b->pools[0].number > a->pools[0].number);
+	assert_ptr_equal(a->pools[1].owner, a);
+	options_free(a);
+	options_free(b);
+}
+
+/* A worker may look at the old one while the file is read again: ASan looks on. */
+static void test_a_view_keeps_its_options_over_a_reload(void **state)
+{
+	static const char text[] = "pools:\n- name: p\n  file: /f\n"
+	    "  failureMode: %s\n  objectives: [{name: %s}]\n"
+	    "  flowControl: {priorityBands: [{priority: 7}]}\n";
+	const struct endpoint_view *views[2];
+	struct options *o[2];
+	struct pool *pool;
+	char said[512];
+
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	snprintf(said, sizeof(said), text, "FailOpen", "before");
+	o[0] = parse(said);
+	snprintf(said, sizeof(said), text, "FailClose", "after");
+	o[1] = parse(said);
+	pool = pool_new(&o[0]->pools[0]);
+	views[0] = pool_view(pool, 1);
+	pool->options = &o[1]->pools[0];
+	views[1] = pool_view(pool, 2);
+	options_free(o[0]);
+	options_free(o[1]);
+	pool_view_ref(views[0]);
+	pool_view_unref(views[0]);
+	assert_string_equal(views[0]->options->objectives[0].name, "before");
+	assert_int_equal(views[0]->options->failure_mode, FAIL_OPEN);
+	assert_int_equal(views[0]->options->flow.queue.bands[0].priority, 7);
+	pool_view_unref(views[0]);
+	assert_string_equal(views[1]->options->objectives[0].name, "after");
+	assert_int_equal(views[1]->options->failure_mode, FAIL_CLOSE);
+	pool_unref(pool);		/* the view keeps that too */
+	pool_view_unref(views[1]);
+}
+
 static void test_the_shipped_example_loads(void **state)
 {
 	struct fault why = { 0 };
@@ -390,6 +457,9 @@ int main(void)
 		cmocka_unit_test(test_every_truncation_is_options_or_a_fault),
 		cmocka_unit_test(test_an_endpoints_file_has_the_same_rows),
 		cmocka_unit_test(test_a_file_pool_may_be_as_large_as_promised),
+		cmocka_unit_test(test_the_last_reference_frees_them),
+		cmocka_unit_test(test_each_load_has_its_own_number),
+		cmocka_unit_test(test_a_view_keeps_its_options_over_a_reload),
 		cmocka_unit_test(test_the_shipped_example_loads),
 		cmocka_unit_test(test_a_file_that_is_not_there_is_a_fault),
 		cmocka_unit_test(test_help_shows_defaults),

@@ -410,6 +410,203 @@ static void test_a_spent_arena_gives_no_pick(void **state)
 	help_pool_fini(&p);
 }
 
+/* ---- in flight ---- */
+
+/* 256 bytes of prompt in blocks of 64, 4 bytes a token; blocks that are held do not
+ * count, bytes behind the cut do. */
+static const struct {
+	size_t held;
+	uint64_t unseen;
+	uint32_t tokens;
+} flights[] = {
+	{ 0, 0, 64 }, { 1, 0, 48 }, { 2, 0, 32 }, { 4, 0, 0 },
+	{ 0, 3, 64 }, { 0, 4, 65 }, { 4, 400, 100 },
+	{ 0, 4 * (1 << 20) - 257, (1 << 20) - 1 },
+	{ 0, 4 * (1 << 20), 1 << 20 },		/* no more than a prompt may be */
+	{ 4, UINT64_MAX / 2, 1 << 20 },
+};
+
+static void test_what_is_to_be_prefilled_is_in_flight(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(flights) / sizeof(*flights); i++) {
+		struct help_pool p;
+		struct ask ask;
+		struct request r = ask_four_blocks(&ask);
+		struct pick got;
+
+		help_pool_init(&p, "pool", 1);
+		assert_int_equal(r.prompt_bytes, 256);
+		r.unseen_bytes = flights[i].unseen;
+		prefix_insert(p.view.prefix, 0, r.blocks,
+		    (uint32_t)flights[i].held, 0);
+		got = pick(&p, &r);
+		assert_ptr_equal(got.live, &p.live[0]);
+		assert_int_equal(got.tokens, flights[i].tokens);
+		assert_int_equal(live_count_get(&p.live[0].requests), 1);
+		assert_int_equal(live_count_get(&p.live[0].tokens),
+		    flights[i].tokens);
+		arena_reset(arena);
+		help_pool_fini(&p);
+	}
+}
+
+static void test_only_the_first_choice_is_in_flight(void **state)
+{
+	struct request r = ask_no_prompt();
+	struct help_pool p;
+
+	(void)state;
+	help_pool_init(&p, "pool", 5);
+	for (uint32_t i = 1; i <= 20; i++) {
+		struct pick got = pick(&p, &r);
+		uint32_t requests = 0;
+
+		assert_ptr_equal(got.live, &p.live[row_of(&p, got.choices[0])]);
+		for (size_t k = 0; k < 5; k++)
+			requests += live_count_get(&p.live[k].requests);
+		assert_int_equal(requests, i);
+	}
+	help_pool_fini(&p);
+}
+
+/* Nothing is known of it, so that nobody could take it back. */
+static void test_what_is_not_scheduled_is_not_in_flight(void **state)
+{
+	struct request some[] = { { 0 }, { .has_body = true, .status = 400 } };
+	struct help_pool p;
+
+	(void)state;
+	help_pool_init(&p, "pool", 1);
+	for (size_t i = 0; i < 2; i++) {
+		struct pick got = pick(&p, &some[i]);
+
+		assert_null(got.live);
+		pick_undo(&got);
+	}
+	assert_int_equal(live_count_get(&p.live[0].requests), 0);
+	help_pool_fini(&p);
+}
+
+static void test_undo_takes_back_what_was_raised_once(void **state)
+{
+	struct help_pool p;
+	struct ask ask;
+	struct request r = ask_four_blocks(&ask);
+	struct pick a, b;
+
+	(void)state;
+	help_pool_init(&p, "pool", 1);
+	a = pick(&p, &r);
+	b = pick(&p, &r);		/* it finds the first one's blocks */
+	assert_int_equal(a.tokens, 64);
+	assert_int_equal(b.tokens, 0);
+	pick_undo(&a);
+	assert_int_equal(live_count_get(&p.live[0].requests), 1);
+	assert_int_equal(live_count_get(&p.live[0].tokens), 0);
+	pick_undo(&a);			/* twice does no harm */
+	pick_undo(&b);
+	assert_int_equal(live_count_get(&p.live[0].requests), 0);
+	assert_int_equal(help_picked(&p), 2);	/* that settles by itself */
+	help_pool_fini(&p);
+}
+
+/* Tokens that do not fit are not counted, hence not taken back either. */
+static void test_a_count_that_is_full_stays_as_it_is(void **state)
+{
+	struct help_pool p;
+	struct ask ask;
+	struct request r = ask_four_blocks(&ask);
+	struct pick got;
+
+	(void)state;
+	help_pool_init(&p, "pool", 1);
+	live_count_add(&p.live[0].tokens, UINT32_MAX - 63);
+	got = pick(&p, &r);
+	assert_int_equal(got.tokens, 0);
+	assert_int_equal(live_count_get(&p.live[0].tokens), UINT32_MAX - 63);
+	pick_undo(&got);
+	assert_int_equal(live_count_get(&p.live[0].tokens), UINT32_MAX - 63);
+	assert_int_equal(live_count_get(&p.live[0].requests), 0);
+	help_pool_fini(&p);
+}
+
+/* ---- what the pool's failureMode says ---- */
+
+static const struct {
+	struct pick pick;
+	enum failure_mode mode;
+	int status;
+} settlings[] = {
+	{ { .n = 1 }, FAIL_OPEN, 0 }, { { .n = 1 }, FAIL_CLOSE, 0 },
+	{ { .n = 0 }, FAIL_OPEN, 0 }, { { .n = 0 }, FAIL_CLOSE, 503 },
+	{ { .message = "too busy" }, FAIL_OPEN, 0 },
+	{ { .message = "too busy" }, FAIL_CLOSE, 503 },
+	/* An answer is an answer. */
+	{ { .status = 400 }, FAIL_OPEN, 400 }, { { .status = 400 }, FAIL_CLOSE, 400 },
+	{ { .status = 429 }, FAIL_CLOSE, 429 },
+	{ { .status = 503 }, FAIL_OPEN, 503 },
+};
+
+static void test_what_cannot_be_scheduled_fails_open_or_close(void **state)
+{
+	struct help_pool p;
+
+	(void)state;
+	help_pool_init(&p, "pool", 1);
+	p.options.saturation.retry_after_s = 9;
+	for (size_t i = 0; i < sizeof(settlings) / sizeof(*settlings); i++) {
+		const struct pick *was = &settlings[i].pick;
+		struct pick got = *was;
+
+		p.options.failure_mode = settlings[i].mode;
+		pick_settle(&got, &p.view);
+		assert_int_equal(got.status, settlings[i].status);
+		if (got.status == was->status) {
+			assert_memory_equal(&got, was, sizeof(got));
+		} else {
+			assert_int_equal(got.retry_after_s, 9);
+			assert_non_null(got.message);
+			assert_null(got.reason);	/* none of llm-d's says it */
+		}
+	}
+	help_pool_fini(&p);
+}
+
+/* Each way to get no endpoint, with the picker's own answer where it has one. */
+static void test_each_way_to_get_no_endpoint_fails_close(void **state)
+{
+	struct request r = ask_no_prompt();
+	struct arena *none = arena_new(16, 16);
+	struct help_pool p;
+	struct pick got;
+
+	(void)state;
+	help_pool_init(&p, "pool", 2);
+	p.options.failure_mode = FAIL_CLOSE;
+	pick_endpoint(&got, &p.view, &r, &rng, none);	/* no memory */
+	pick_settle(&got, &p.view);
+	assert_int_equal(got.status, 503);
+	r.has_body = false;
+	pick_endpoint(&got, &p.view, &r, &rng, none);
+	pick_settle(&got, &p.view);
+	assert_int_equal(got.status, 503);
+	p.view.n_endpoints = 0;
+	p.view.is_known = false;			/* not known yet */
+	got = pick(&p, &r);
+	pick_settle(&got, &p.view);
+	assert_int_equal(got.status, 503);
+	assert_null(got.reason);
+	p.view.is_known = true;				/* empty: its own words */
+	got = pick(&p, &r);
+	pick_settle(&got, &p.view);
+	assert_int_equal(got.status, 503);
+	assert_string_equal(got.reason, "rejected-no-endpoints");
+	assert_int_equal(got.retry_after_s, 1);
+	arena_free(none);
+	help_pool_fini(&p);
+}
+
 /* ---- many at once ---- */
 
 enum { THREADS = 4, ROUNDS = 200, PICKS = 50, CROWD = 8 };
@@ -503,6 +700,13 @@ int main(void)
 		unit(test_a_slot_younger_than_the_view_does_no_harm),
 		unit(test_several_prompts_count_together),
 		unit(test_a_spent_arena_gives_no_pick),
+		unit(test_what_is_to_be_prefilled_is_in_flight),
+		unit(test_only_the_first_choice_is_in_flight),
+		unit(test_what_is_not_scheduled_is_not_in_flight),
+		unit(test_undo_takes_back_what_was_raised_once),
+		unit(test_a_count_that_is_full_stays_as_it_is),
+		unit(test_what_cannot_be_scheduled_fails_open_or_close),
+		unit(test_each_way_to_get_no_endpoint_fails_close),
 		unit(test_a_crowd_spreads_evenly_and_no_pick_is_lost),
 	};
 

@@ -22,6 +22,7 @@
 static struct ev_loop *loop;
 static struct http_client *http;
 static struct rng rng = { 1 };
+static struct options owner = { .refs = 1 };
 static struct pool_options options;
 static struct pool *pool;
 
@@ -33,7 +34,8 @@ static const struct engine *engine_of(void *data, const char *name)
 
 static int update(const struct endpoint_spec *specs, size_t n)
 {
-	const struct pool_context c = { http, &rng, engine_of, NULL };
+	const struct pool_context c = { .http = http, .rng = &rng,
+		.engine = engine_of };
 
 	return pool_update(pool, &c, specs, n, false);
 }
@@ -355,7 +357,8 @@ static int setup(void **state)
 {
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
-	options = (struct pool_options){ .name = "p", .engine = "vllm",
+	options = (struct pool_options){ .owner = &owner, .name = "p",
+		.engine = "vllm",
 		.scrape = { .enabled = false, .path = "/metrics",
 		    .interval_ms = 50, .timeout_ms = 200, .stale_ms = 2000,
 		    .max_bytes = 1 << 20 },

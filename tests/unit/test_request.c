@@ -150,6 +150,36 @@ static void test_why_is_told_to_those_who_ask(void **state)
 	}
 }
 
+static const struct {
+	const char *name, *value;
+	uint32_t ms;
+} slos[] = {
+	{ "x-slo-ttft-ms", "250", 250 }, { "x-llm-d-slo-ttft-ms", "250", 250 },
+	{ "X-SLO-TTFT-MS", "1", 1 }, { "x-slo-ttft-ms", "0", 0 },
+	{ "x-slo-ttft-ms", "4294967295", UINT32_MAX },
+	/* None: too long a time, or no number of milliseconds. */
+	{ "x-slo-ttft-ms", "4294967296", 0 },
+	{ "x-slo-ttft-ms", "18446744073709551616", 0 },
+	{ "x-slo-ttft-ms", "", 0 }, { "x-slo-ttft-ms", "-1", 0 },
+	{ "x-slo-ttft-ms", "250ms", 0 }, { "x-slo-ttft-ms", " 250", 0 },
+	{ "x-slo-ttft-ms", "x", 0 }, { "x-slo-tpot-ms", "250", 0 },
+};
+
+static void test_a_deadline_is_a_number_of_milliseconds(void **state)
+{
+	char bytes[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(slos) / sizeof(*slos); i++) {
+		const char *const pairs[] = { slos[i].name, slos[i].value, NULL };
+		struct ask ask = { .path = span_of("/"),
+			.headers = help_headers(pairs, bytes, sizeof(bytes)) };
+
+		if (parse(&ask).slo_ttft_ms != slos[i].ms)
+			fail_msg("%s: %s", slos[i].name, slos[i].value);
+	}
+}
+
 /* HAProxy made the block; we read it as if an enemy had. */
 static void test_a_header_block_cut_anywhere_keeps_what_came_before(void **state)
 {
@@ -195,6 +225,43 @@ static void test_a_body_is_cut_when_its_length_says_so(void **state)
 	}
 }
 
+static const struct {
+	size_t seen;
+	uint64_t body_len;
+	const char *content_length;	/* NULL: none */
+	uint64_t unseen;
+} unseens[] = {
+	{ 10, 10, NULL, 0 }, { 10, 10, "10", 0 }, { 10, 0, NULL, 0 },
+	{ 10, 25, NULL, 15 }, { 10, 0, "25", 15 },
+	{ 10, 25, "20", 15 }, { 10, 20, "25", 15 },	/* the longer claim */
+	{ 10, 3, "2", 0 },				/* less than we saw */
+	{ 0, 25, NULL, 25 },
+	/* Words that would cost others their tokens are not believed beyond 1 GiB. */
+	{ 10, UINT64_MAX, NULL, (1 << 30) - 10 },
+	{ 10, 0, "18446744073709551615", (1 << 30) - 10 },
+	{ 10, 0, "99999999999999999999999", (1 << 30) - 10 },
+	{ 10, 0, "-5", 0 },
+};
+
+static void test_what_is_behind_the_cut_is_counted(void **state)
+{
+	char bytes[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(unseens) / sizeof(*unseens); i++) {
+		const char *const pairs[] = { "content-length",
+			unseens[i].content_length, NULL };
+		struct ask ask = { .path = span_of("/"),
+			.body = { "0123456789", unseens[i].seen },
+			.body_len = unseens[i].body_len };
+
+		if (unseens[i].content_length != NULL)
+			ask.headers = help_headers(pairs, bytes, sizeof(bytes));
+		if (parse(&ask).unseen_bytes != unseens[i].unseen)
+			fail_msg("row %zu", i);
+	}
+}
+
 static int make_arena(void **state)
 {
 	(void)state;
@@ -221,6 +288,8 @@ int main(void)
 		cmocka_unit_test(
 		    test_a_header_block_cut_anywhere_keeps_what_came_before),
 		cmocka_unit_test(test_a_body_is_cut_when_its_length_says_so),
+		cmocka_unit_test(test_a_deadline_is_a_number_of_milliseconds),
+		cmocka_unit_test(test_what_is_behind_the_cut_is_counted),
 	};
 
 	return cmocka_run_group_tests_name("request", tests, make_arena,

@@ -64,7 +64,7 @@ static void start(const char *endpoints, const char *more)
 	char text[1024];
 
 	write_pool(text, sizeof(text), "p", endpoints, more);
-	scraper = scraper_start(fleet, configure(text));
+	scraper = scraper_start(fleet, configure(text), NULL, NULL);
 	assert_non_null(scraper);
 }
 

@@ -9,13 +9,16 @@
 #include <cmocka.h>
 #include <ev.h>
 
+#include "books.h"
 #include "clock.h"
+#include "counters.h"
 #include "discover.h"
 #include "engine.h"
 #include "home.h"
 #include "help_metrics.h"
 #include "http.h"
 #include "log.h"
+#include "pick.h"
 #include "pool.h"
 #include "prefix.h"
 #include "rng.h"
@@ -27,8 +30,12 @@ static struct ev_loop *loop;
 static struct http_client *http;
 static struct rng rng = { 1 };
 static struct help_metrics *server;
+static struct options owner = { .refs = 1 };
 static struct pool_options options;
 static struct pool *pool;
+static struct books *books;		/* NULL but where they are tested */
+static struct counters counters;
+static int64_t reconcile_after_ms;
 static int64_t now_ms;
 
 static const struct engine *engine_of(void *data, const char *name)
@@ -41,7 +48,9 @@ static const struct pool_context *context(void)
 {
 	static struct pool_context c;
 
-	c = (struct pool_context){ http, &rng, engine_of, NULL };
+	c = (struct pool_context){ .http = http, .rng = &rng,
+		.engine = engine_of, .books = books, .counters = &counters,
+		.reconcile_after_ms = reconcile_after_ms };
 	return &c;
 }
 
@@ -412,17 +421,302 @@ static void test_a_renewed_target_inherits(void **state)
 	assert_int_not_equal(stats().health, ENDPOINT_DOWN);
 }
 
+/* ---- reconciliation ---- */
+
+enum { LASTS_MS = 20 };
+
+static struct endpoint_live *live(void)
+{
+	return &pool->live[target_home(target())->slot];
+}
+
+static uint32_t requests(void)
+{
+	return live_count_get(&live()->requests);
+}
+
+/* Each booking's tokens are a bit of its own: what is left tells who is. */
+static void pick_at(unsigned bit, int64_t at_us)
+{
+	char id[] = { (char)('a' + bit), '\0' };
+	struct pick p = { .live = live(), .tokens = 1u << bit };
+
+	live()->picked++;
+	live_count_add(&live()->requests, 1);
+	live_count_add(&live()->tokens, p.tokens);
+	books_open(books, span_of(id), &p, true, at_us, &counters);
+}
+
+/* `n` requests of a while ago, which the numbers of the next page must have. */
+static void keep_books(unsigned n, int64_t after_ms)
+{
+	const struct feedback_options o = { .max_requests = 64,
+		.server_timeout_ms = 600000 };
+
+	books = books_new(&o, 1);
+	counters = (struct counters){ 0 };
+	reconcile_after_ms = after_ms;
+	context();
+	for (unsigned i = 0; i < n; i++)
+		pick_at(i, clock_us() - 1000000);
+	help_metrics_set(server, 0, n, 0);
+	fetch();
+	fetch();
+	assert_int_equal(requests(), n);
+}
+
+/* Their ends never came, or will not come any more. */
+static void drop_books(void)
+{
+	books_write_off(books, live(), SIZE_MAX, INT64_MAX);
+	assert_int_equal(requests(), 0);
+	books_free(books);
+	books = NULL;
+	reconcile_after_ms = 0;
+	context();
+}
+
+static void fetch_of(unsigned running)
+{
+	help_metrics_set(server, 0, running, 0);
+	fetch();
+}
+
+static void test_lost_ends_are_written_off_after_a_while(void **state)
+{
+	int64_t begun_ms;
+
+	(void)state;
+	keep_books(3, LASTS_MS);
+	begun_ms = clock_ms();
+	while (requests() == 3 && clock_ms() < begun_ms + WAIT_MS)
+		fetch_of(1);
+	assert_true(clock_ms() - begun_ms >= LASTS_MS);
+	assert_int_equal(requests(), 1);
+	assert_int_equal(counters.written_off, 2);
+	assert_int_equal(books_count(books), 1);
+
+	begun_ms = clock_ms();		/* and the next takes as long */
+	while (requests() == 1 && clock_ms() < begun_ms + WAIT_MS)
+		fetch_of(0);
+	assert_true(clock_ms() - begun_ms >= LASTS_MS);
+	assert_int_equal(counters.written_off, 3);
+	drop_books();
+}
+
+/* What the engine has queued is there too; others may use it besides. */
+static void test_an_engine_with_enough_is_no_witness_against_us(void **state)
+{
+	static const unsigned enough[][2] = { { 0, 3 }, { 3, 0 }, { 1, 2 }, { 9, 9 } };
+
+	(void)state;
+	keep_books(3, 0);
+	for (size_t i = 0; i < sizeof(enough) / sizeof(*enough); i++) {
+		help_metrics_set(server, enough[i][0], enough[i][1], 0);
+		fetch();
+		assert_int_equal(requests(), 3);
+	}
+	drop_books();
+}
+
+/* A client that reads slowly holds its request longer than the engine does. */
+static void test_a_short_excess_loses_nothing(void **state)
+{
+	int64_t begun_ms;
+
+	(void)state;
+	keep_books(3, LASTS_MS);
+	begun_ms = clock_ms();
+	while (clock_ms() < begun_ms + 5 * LASTS_MS) {
+		fetch_of(0);
+		fetch_of(3);
+	}
+	assert_int_equal(requests(), 3);
+	assert_int_equal(counters.written_off, 0);
+	drop_books();
+}
+
+static void test_no_more_is_written_off_than_was_lacking_all_the_time(
+    void **state)
+{
+	int64_t begun_ms = clock_ms();
+
+	(void)state;
+	keep_books(3, LASTS_MS);
+	while (requests() == 3 && clock_ms() < begun_ms + WAIT_MS) {
+		fetch_of(0);
+		fetch_of(2);
+	}
+	assert_int_equal(counters.written_off, 1);
+	drop_books();
+}
+
+static void test_those_picked_since_it_began_are_not_written_off(void **state)
+{
+	int64_t begun_ms = clock_ms();
+
+	(void)state;
+	keep_books(1, LASTS_MS);
+	fetch_of(0);
+	while (clock_us() / 1000 <= stats().seen_ms)
+		;		/* the next millisecond: it is counted in those */
+	for (unsigned bit = 1; bit <= 8; bit++)
+		pick_at(bit, clock_us());
+	while (counters.written_off == 0 && clock_ms() < begun_ms + WAIT_MS)
+		fetch_of(0);
+	assert_int_equal(requests(), 8);
+	assert_int_equal(live_count_get(&live()->tokens), 0x1fe);
+	drop_books();
+}
+
+/*
+ * p: a pick, f: a fetch, that shows nothing there. What was picked since the last but
+ * one began may not be in its numbers.
+ */
+static const struct {
+	const char *steps;
+	uint32_t left;
+} windows[] = {
+	{ "p", 1 }, { "pf", 1 }, { "pff", 0 }, { "ppf", 2 }, { "ppff", 0 },
+	{ "fpf", 1 }, { "pfpf", 1 }, { "pfppf", 2 }, { "pfpff", 0 },
+	{ "pffpf", 1 }, { "ffpp", 2 },
+};
+
+static void test_those_that_a_page_may_not_show_are_not_lacking(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(windows) / sizeof(*windows); i++) {
+		unsigned bit = 0;
+
+		keep_books(0, 0);
+		for (const char *c = windows[i].steps; *c != '\0'; c++)
+			if (*c == 'p')
+				pick_at(bit++, clock_us() - 1000000);
+			else
+				fetch_of(0);
+		if (requests() != windows[i].left)
+			fail_msg("%s: %u left", windows[i].steps, requests());
+		drop_books();
+	}
+}
+
+#define WAITING "vllm:num_requests_waiting 0\n"
+#define RUNNING "vllm:num_requests_running 0\n"
+
+/* Pages that do not tell what runs there. */
+static const struct {
+	int status;
+	const char *page;
+} mute[] = {
+	{ 200, WAITING }, { 200, RUNNING }, { 200, "other 1\n" }, { 200, "" },
+	{ 200, "{" }, { 500, WAITING RUNNING },
+};
+
+static void test_an_engine_without_numbers_is_no_witness(void **state)
+{
+	(void)state;
+	keep_books(2, 0);
+	for (size_t i = 0; i < sizeof(mute) / sizeof(*mute); i++) {
+		help_metrics_say(server, mute[i].status, mute[i].page);
+		for (int k = 0; k < 3; k++)
+			fetch();
+		assert_int_equal(requests(), 2);
+	}
+	help_metrics_say(server, 200, WAITING RUNNING);
+	fetch();
+	assert_int_equal(requests(), 0);
+	drop_books();
+}
+
+/* Nor is one whose numbers were missing in between. */
+static void test_a_page_without_numbers_interrupts_the_excess(void **state)
+{
+	int64_t begun_ms;
+
+	(void)state;
+	keep_books(2, LASTS_MS);
+	begun_ms = clock_ms();
+	while (clock_ms() < begun_ms + 5 * LASTS_MS) {
+		fetch_of(0);
+		help_metrics_say(server, 200, WAITING);
+		fetch();
+	}
+	assert_int_equal(requests(), 2);
+	drop_books();
+}
+
+/* Of the time between them the two pages say nothing. */
+static void test_what_was_not_looked_at_for_long_begins_anew(void **state)
+{
+	int64_t begun_ms = clock_ms();
+
+	(void)state;
+	options.scrape.stale_ms = 2 * LASTS_MS;
+	keep_books(2, LASTS_MS);
+	fetch_of(0);
+	help_metrics_say(server, 500, "");
+	begun_ms = clock_ms();
+	while (clock_ms() <= begun_ms + 2 * LASTS_MS)
+		fetch();
+	fetch_of(0);
+	assert_int_equal(requests(), 2);
+	while (requests() == 2 && clock_ms() < begun_ms + WAIT_MS)
+		fetch_of(0);
+	assert_int_equal(requests(), 0);
+	drop_books();
+}
+
+static void test_without_books_nothing_is_written_off(void **state)
+{
+	(void)state;
+	live()->picked++;
+	live_count_add(&live()->requests, 1);
+	for (int i = 0; i < 3; i++)
+		fetch_of(0);
+	assert_int_equal(requests(), 1);
+	live_count_sub(&live()->requests, live_generation(live()), 1);
+}
+
+/* books_expire() leaves alone who is witnessed. */
+static void test_it_is_a_witness_while_its_numbers_are_fresh(void **state)
+{
+	(void)state;
+	assert_false(live()->is_witnessed);
+	fetch_of(1);
+	assert_true(live()->is_witnessed);
+	help_metrics_say(server, 200, WAITING);
+	fetch();
+	assert_false(live()->is_witnessed);
+	fetch_of(1);
+	target_stats(target(), stats().seen_ms + STALE_MS);
+	assert_true(live()->is_witnessed);
+	target_stats(target(), stats().seen_ms + STALE_MS + 1);
+	assert_false(live()->is_witnessed);
+
+	fetch_of(1);
+	help_metrics_stop(server);
+	for (int i = 0; i < 4; i++)
+		fetch();
+	assert_int_equal(stats().health, ENDPOINT_DOWN);
+	target_stats(target(), stats().seen_ms + STALE_MS + 1);
+	assert_false(live()->is_witnessed);
+	server = help_metrics_start(0);
+}
+
 static int setup(void **state)
 {
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
-	options = (struct pool_options){ .name = "p", .engine = "vllm",
+	options = (struct pool_options){ .owner = &owner, .name = "p",
+		.engine = "vllm",
 		.scrape = { .enabled = true, .path = "/metrics",
 		    .interval_ms = INTERVAL_MS, .timeout_ms = 200,
 		    .stale_ms = STALE_MS, .max_bytes = 1 << 20 },
 		.prefix = { .block_tokens = 64, .max_match_tokens = 131072,
 		    .capacity_tokens = 256 * 64, .auto_tune = true,
 		    .max_bytes = 1 << 20 } };
+	books = NULL;
+	reconcile_after_ms = 0;
 	now_ms = clock_ms();
 	loop = ev_loop_new(EVFLAG_AUTO);
 	http = http_client_new(loop);
@@ -462,6 +756,17 @@ int main(void)
 		unit(test_or_not_when_auto_tune_is_off),
 		unit(test_one_that_hangs_is_given_up_at_its_timeout),
 		unit(test_a_renewed_target_inherits),
+		unit(test_lost_ends_are_written_off_after_a_while),
+		unit(test_an_engine_with_enough_is_no_witness_against_us),
+		unit(test_a_short_excess_loses_nothing),
+		unit(test_no_more_is_written_off_than_was_lacking_all_the_time),
+		unit(test_those_picked_since_it_began_are_not_written_off),
+		unit(test_those_that_a_page_may_not_show_are_not_lacking),
+		unit(test_an_engine_without_numbers_is_no_witness),
+		unit(test_a_page_without_numbers_interrupts_the_excess),
+		unit(test_what_was_not_looked_at_for_long_begins_anew),
+		unit(test_without_books_nothing_is_written_off),
+		unit(test_it_is_a_witness_while_its_numbers_are_fresh),
 	};
 
 	return cmocka_run_group_tests_name("target", tests, NULL, NULL);

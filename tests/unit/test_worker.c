@@ -6,9 +6,12 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +19,7 @@
 #include "clock.h"
 #include "counters.h"
 #include "epoch.h"
+#include "handover.h"
 #include "help.h"
 #include "log.h"
 #include "rng.h"
@@ -128,6 +132,15 @@ static void expect_ack(int fd, uint64_t stream)
 	assert_true(help_text(&got, "ep").len > 0);
 }
 
+/* So many at once may be too many to pick for; each is answered, once. */
+static void expect_answer(int fd, uint64_t stream)
+{
+	struct spop_frame f;
+
+	assert_int_equal(hear_frame(fd, &f), SPOP_ACK);
+	assert_int_equal(f.stream_id, stream);
+}
+
 static void expect_hello(int fd)
 {
 	struct spop_frame f;
@@ -175,9 +188,11 @@ static void test_two_thousand_connections_at_once(void **state)
 	}
 	for (size_t i = 0; i < MANY; i++) {
 		expect_hello(fds[i]);
-		expect_ack(fds[i], i);
+		expect_answer(fds[i], i);
 	}
-	assert_int_equal(help_picked(&pool), MANY);
+	assert_int_equal(help_picked(&pool) +
+	    worker_counters(workers[0])->overloaded +
+	    worker_counters(workers[1])->overloaded, MANY);
 	for (size_t i = 0; i < MANY; i++)
 		close(fds[i]);
 }
@@ -236,6 +251,14 @@ static void test_a_reset_costs_one_connection(void **state)
 	close(good);
 }
 
+static void stop(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	worker_join(w);
+	worker_free(w);
+}
+
 static void test_draining_says_goodbye_to_all_and_takes_no_more(void **state)
 {
 	struct spop_frame f;
@@ -260,7 +283,7 @@ static void test_draining_says_goodbye_to_all_and_takes_no_more(void **state)
 	close(asked);
 	close(silent);
 	close(late[0]);
-	worker_stop(workers[0]);	/* returns: its last peer has left */
+	stop(workers[0]);	/* returns: its last peer has left */
 	workers[0] = NULL;
 }
 
@@ -273,7 +296,7 @@ static void test_a_drain_does_not_wait_for_those_that_stay(void **state)
 	say_hello(fd);
 	expect_hello(fd);
 	worker_drain(workers[0]);
-	worker_stop(workers[0]);
+	stop(workers[0]);
 	workers[0] = NULL;
 	assert_true(clock_ms() - begun < WAIT_MS);
 	close(fd);
@@ -293,7 +316,7 @@ static void test_stopping_closes_what_is_open(void **state)
 		if (i % 3 == 0)
 			(void)send(fds[i], "\0\0\1", 3, MSG_NOSIGNAL);
 	}
-	worker_stop(workers[1]);
+	stop(workers[1]);
 	workers[1] = NULL;
 	for (size_t i = 0; i < 20; i++) {
 		expect_end(fds[i]);
@@ -309,12 +332,244 @@ static void test_stopping_with_mail_under_way_loses_no_socket(void **state)
 	(void)state;
 	for (size_t i = 0; i < 200; i++)
 		fds[i] = join(workers[1]);
-	worker_stop(workers[1]);
+	stop(workers[1]);
 	workers[1] = NULL;
 	for (size_t i = 0; i < 200; i++) {
 		expect_end(fds[i]);
 		close(fds[i]);
 	}
+}
+
+/* ---- handed over: workers[0] is the old process, workers[1] the new one ---- */
+
+static struct handover *giver, *taker;
+static size_t n_handed;
+
+static void open_handover(void)
+{
+	int theirs;
+
+	giver = handover_open(&theirs);
+	taker = handover_inherit(theirs, getpid());
+	assert_non_null(taker);
+	n_handed = 0;
+}
+
+static void on_handed(void *data, struct handed *c)
+{
+	(void)data;
+	n_handed++;
+	while (worker_adopt_handed(workers[1], c) == -EAGAIN)
+		sched_yield();
+}
+
+/* Main of the new process, until it has so many. */
+static void take_until(struct ev_loop *loop, size_t n)
+{
+	int64_t end = clock_ms() + WAIT_MS;
+
+	while (n_handed < n && clock_ms() < end)
+		ev_run(loop, EVRUN_NOWAIT);
+	assert_int_equal(n_handed, n);
+}
+
+static void test_two_thousand_go_over_and_none_notices(void **state)
+{
+	static int fds[MANY];
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		fds[i] = join(workers[0]);
+		if (i % 10 != 0)	/* some have not said hello */
+			say_hello(fds[i]);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		if (i % 10 != 0)
+			expect_hello(fds[i]);
+	open_handover();
+	worker_hand_over(workers[0], giver);
+	for (size_t i = 0; i < MANY; i++) {
+		if (i % 10 == 0)
+			say_hello(fds[i]);
+		say_ask(fds[i], i);	/* to whom it may concern */
+	}
+	handover_take(taker, loop, on_handed, NULL);
+	take_until(loop, MANY);
+	stop(workers[0]);		/* it has nobody left */
+	workers[0] = NULL;
+	handover_close(giver);
+	for (size_t i = 0; i < MANY; i++) {
+		if (i % 10 == 0)
+			expect_hello(fds[i]);
+		expect_answer(fds[i], i);
+		say_ask(fds[i], i + 1);
+		expect_ack(fds[i], i + 1);
+		close(fds[i]);
+	}
+	handover_close(taker);
+	ev_loop_destroy(loop);
+}
+
+/* A frame too long for a message is what keeps one; meanwhile both are served. */
+static void test_one_that_stays_a_while_is_served_and_goes_too(void **state)
+{
+	enum { LONG = 100 * 1000 };
+	static uint8_t bytes[LONG + 1000];
+	static char body[LONG];
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct writer w = writer_over(bytes, sizeof(bytes));
+	struct ask ask = help_ask("/other", "");
+	struct spop_frame f;
+	int goes = join(workers[0]), stays = join(workers[0]);
+
+	(void)state;
+	say_hello(goes);
+	expect_hello(goes);
+	help_hello(&w, sizeof(bytes), false);
+	assert_int_equal(send(stays, bytes, writer_len(&w), 0), writer_len(&w));
+	expect_hello(stays);
+	w = writer_over(bytes, sizeof(bytes));
+	memset(body, 'x', sizeof(body));
+	ask.body = (struct span){ body, sizeof(body) };
+	help_notify(&w, 7, 1, &ask);
+	assert_int_equal(send(stays, bytes, writer_len(&w) - 1, 0),
+	    writer_len(&w) - 1);
+	say_ask(goes, 1);		/* has been read when it is answered */
+	expect_ack(goes, 1);
+	open_handover();
+	handover_take(taker, loop, on_handed, NULL);
+	worker_hand_over(workers[0], giver);
+	take_until(loop, 1);
+	for (uint64_t i = 1; i <= 20; i++) {
+		say_ask(goes, i);
+		expect_ack(goes, i);
+	}
+	assert_int_equal(send(stays, bytes + writer_len(&w) - 1, 1, 0), 1);
+	assert_int_equal(hear_frame(stays, &f), SPOP_ACK);
+	take_until(loop, 2);
+	stop(workers[0]);
+	workers[0] = NULL;
+	say_ask(stays, 9);
+	expect_ack(stays, 9);
+	close(goes);
+	close(stays);
+	handover_close(giver);
+	handover_close(taker);
+	ev_loop_destroy(loop);
+}
+
+static void *stop_first(void *arg)
+{
+	(void)arg;
+	stop(workers[0]);
+	return NULL;
+}
+
+/* Hangs up on those that say goodbye, until the worker has nobody left. */
+static size_t hang_up_until_stopped(int *fds, size_t n)
+{
+	int64_t end = clock_ms() + WAIT_MS;
+	size_t n_goodbyes = 0;
+	pthread_t stopper;
+
+	pthread_create(&stopper, NULL, stop_first, NULL);
+	while (pthread_tryjoin_np(stopper, NULL) != 0 && clock_ms() < end)
+		for (size_t i = 0; i < n; i++) {
+			struct pollfd p = { .fd = fds[i], .events = POLLIN };
+			struct spop_frame f;
+
+			if (fds[i] < 0 || poll(&p, 1, 0) == 0)
+				continue;
+			assert_int_equal(hear_frame(fds[i], &f),
+			    SPOP_AGENT_DISCONNECT);
+			close(fds[i]);
+			fds[i] = -1;
+			n_goodbyes++;
+		}
+	assert_true(clock_ms() < end);
+	workers[0] = NULL;
+	return n_goodbyes;
+}
+
+/* It had said that it takes, and hangs: as many as fit are its, no other waits long. */
+static void test_where_nobody_takes_the_rest_is_told_goodbye(void **state)
+{
+	static int fds[MANY];
+	size_t n_goodbyes;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		fds[i] = join(workers[0]);
+		say_hello(fds[i]);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		expect_hello(fds[i]);
+	open_handover();
+	worker_hand_over(workers[0], giver);
+	n_goodbyes = hang_up_until_stopped(fds, MANY);
+	assert_in_range(n_goodbyes, 1, MANY - 1);
+	handover_close(giver);
+	handover_close(taker);		/* dies */
+	for (size_t i = 0; i < MANY; i++)
+		if (fds[i] >= 0) {
+			expect_end(fds[i]);
+			close(fds[i]);
+		}
+}
+
+static void test_a_taker_that_dies_meanwhile_leaves_us_to_say_goodbye(
+    void **state)
+{
+	struct spop_frame f;
+	int fd = join(workers[0]);
+
+	(void)state;
+	say_hello(fd);
+	expect_hello(fd);
+	open_handover();
+	handover_close(taker);
+	worker_hand_over(workers[0], giver);
+	assert_int_equal(hear_frame(fd, &f), SPOP_AGENT_DISCONNECT);
+	close(fd);
+	stop(workers[0]);
+	workers[0] = NULL;
+	handover_close(giver);
+}
+
+/* HAProxy's end of one that is in the mail. */
+static int hand_to(struct worker *w)
+{
+	struct handed *c = calloc(1, sizeof(*c));
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+		pair), 0);
+	c->fd = pair[1];
+	assert_int_equal(worker_adopt_handed(w, c), 0);
+	return pair[0];
+}
+
+static void test_those_that_arrive_as_it_ends_are_closed(void **state)
+{
+	int fds[200], stays = join(workers[0]), late;
+
+	(void)state;
+	for (size_t i = 0; i < 200; i++)
+		fds[i] = hand_to(workers[1]);
+	stop(workers[1]);
+	workers[1] = NULL;
+	for (size_t i = 0; i < 200; i++) {
+		expect_end(fds[i]);
+		close(fds[i]);
+	}
+	worker_drain(workers[0]);
+	late = hand_to(workers[0]);
+	expect_end(late);
+	close(late);
+	close(stays);
+	stop(workers[0]);
+	workers[0] = NULL;
 }
 
 static int setup(void **state)
@@ -329,7 +584,7 @@ static int setup(void **state)
 	help_pool_init(&pool, "pool", 5);
 	fleet = epoch_new(WORKERS, &pool.fleet, retire_nothing);
 	for (size_t i = 0; i < WORKERS; i++)
-		workers[i] = worker_start(i, fleet);
+		workers[i] = worker_start(i, fleet, NULL, NULL);
 	return workers[0] == NULL || workers[1] == NULL;
 }
 
@@ -337,7 +592,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < WORKERS; i++)
-		worker_stop(workers[i]);
+		stop(workers[i]);
 	epoch_free(fleet);
 	help_pool_fini(&pool);
 	return 0;
@@ -356,6 +611,11 @@ int main(void)
 		unit(test_a_drain_does_not_wait_for_those_that_stay),
 		unit(test_stopping_closes_what_is_open),
 		unit(test_stopping_with_mail_under_way_loses_no_socket),
+		unit(test_two_thousand_go_over_and_none_notices),
+		unit(test_one_that_stays_a_while_is_served_and_goes_too),
+		unit(test_where_nobody_takes_the_rest_is_told_goodbye),
+		unit(test_a_taker_that_dies_meanwhile_leaves_us_to_say_goodbye),
+		unit(test_those_that_arrive_as_it_ends_are_closed),
 	};
 
 	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
