@@ -194,7 +194,9 @@ static size_t choose_and_reserve(struct picking *p, uint32_t *best)
 		if (n == 0 || (reserve(p, best[0]) && enter(p, best[0])))
 			return n;
 	}
-	n = decide(p, best);
+	do
+		n = decide(p, best);
+	while (n > 0 && !enter(p, best[0]));	/* each time one fewer */
 	if (n > 0)
 		atomic_fetch_add(&endpoint_live(p->choice.view,
 		    p->rows[best[0]])->picked, 1);
