@@ -28,7 +28,17 @@ struct picking {
 	uint16_t *matched, *depth;
 	float *scores, *score;
 	struct rng *rng;
+	/* With filters: what they begin with, each time. */
+	uint32_t *all_rows;
+	uint16_t *all_matched;
+	size_t n_all;
+	bool *keep;
 };
+
+static bool has_filters(const struct picking *p)
+{
+	return p->choice.view->profile->n_filters > 0;
+}
 
 static bool picking_init(struct picking *p, const struct endpoint_view *view,
     const struct request *request, struct rng *rng, struct arena *arena)
@@ -48,6 +58,14 @@ static bool picking_init(struct picking *p, const struct endpoint_view *view,
 	p->choice.rows = p->rows;
 	p->choice.unsettled = p->unsettled;
 	p->choice.matched = p->matched;
+	if (has_filters(p)) {
+		p->all_rows = arena_alloc(arena, n * sizeof(*p->all_rows));
+		p->all_matched = arena_alloc(arena, n * sizeof(*p->all_matched));
+		p->keep = arena_alloc(arena, n * sizeof(*p->keep));
+		if (p->all_rows == NULL || p->all_matched == NULL ||
+		    p->keep == NULL)
+			return false;
+	}
 	return p->rows != NULL && p->unsettled != NULL && p->matched != NULL &&
 	    p->depth != NULL && p->scores != NULL && p->score != NULL;
 }
@@ -122,6 +140,52 @@ static void look_at_live(struct picking *p)
 		    p->rows[i]);
 }
 
+/* Those that stay move up. */
+static void keep_only(struct picking *p, const bool *keep)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->choice.n; i++) {
+		if (!keep[i])
+			continue;
+		p->rows[n] = p->rows[i];
+		p->matched[n] = p->matched[i];
+		p->unsettled[n++] = p->unsettled[i];
+	}
+	p->choice.n = n;
+}
+
+static void filter_all(struct picking *p)
+{
+	const struct profile *profile = p->choice.view->profile;
+
+	for (size_t k = 0; k < profile->n_filters; k++) {
+		memset(p->keep, true, p->choice.n * sizeof(*p->keep));
+		profile->filters[k].filter->filter(&p->choice,
+		    profile->filters[k].params, p->keep);
+		keep_only(p, p->keep);
+	}
+}
+
+/* Filters look at live counts too, so each try begins with everybody. */
+static void remember_all(struct picking *p)
+{
+	p->n_all = p->choice.n;
+	if (!has_filters(p))
+		return;
+	memcpy(p->all_rows, p->rows, p->n_all * sizeof(*p->rows));
+	memcpy(p->all_matched, p->matched, p->n_all * sizeof(*p->matched));
+}
+
+static void begin_anew(struct picking *p)
+{
+	if (!has_filters(p))
+		return;
+	p->choice.n = p->n_all;
+	memcpy(p->rows, p->all_rows, p->n_all * sizeof(*p->rows));
+	memcpy(p->matched, p->all_matched, p->n_all * sizeof(*p->matched));
+}
+
 static float clamped(float v)
 {
 	return v > 1.0f ? 1.0f : v > 0.0f ? v : 0.0f;	/* NaN becomes 0 */
@@ -135,7 +199,8 @@ static void score_all(struct picking *p)
 	for (size_t k = 0; k < profile->n_scorers; k++) {
 		float weight = profile->scorers[k].weight;
 
-		profile->scorers[k].scorer->score(&p->choice, p->score);
+		profile->scorers[k].scorer->score(&p->choice,
+		    profile->scorers[k].params, p->score);
 		for (size_t i = 0; i < p->choice.n; i++)
 			p->scores[i] += weight * clamped(p->score[i]);
 	}
@@ -157,6 +222,21 @@ static bool reserve(struct picking *p, uint32_t winner)
 	    &endpoint_live(view, row)->picked, &seen, seen + 1);
 }
 
+static void forget_row(struct picking *p, uint32_t row)
+{
+	uint32_t *rows = has_filters(p) ? p->all_rows : p->rows;
+	uint16_t *matched = has_filters(p) ? p->all_matched : p->matched;
+	size_t at = 0;
+
+	while (rows[at] != row)
+		at++;
+	p->n_all--;
+	memmove(rows + at, rows + at + 1, (p->n_all - at) * sizeof(*rows));
+	memmove(matched + at, matched + at + 1,
+	    (p->n_all - at) * sizeof(*matched));
+	p->choice.n = p->n_all;
+}
+
 /*
  * An endpoint that comes back by trial takes one request. False: somebody else has
  * the trial, and it is no candidate any more; what reserve() counted settles by itself.
@@ -166,23 +246,25 @@ static bool enter(struct picking *p, uint32_t winner)
 	struct endpoint_live *l = endpoint_live(p->choice.view,
 	    p->rows[winner]);
 
-	if (outlier_take(l) || p->choice.n == 1 ||
+	if (outlier_take(l) || p->n_all == 1 ||
 	    atomic_load(&l->breaker) == BREAKER_OPEN)
 		return true;	/* OPEN: all are, and it was the best of them */
-	p->choice.n--;
-	memmove(p->rows + winner, p->rows + winner + 1,
-	    (p->choice.n - winner) * sizeof(*p->rows));
-	memmove(p->matched + winner, p->matched + winner + 1,
-	    (p->choice.n - winner) * sizeof(*p->matched));
+	forget_row(p, p->rows[winner]);
 	return false;
 }
 
 static size_t decide(struct picking *p, uint32_t *best)
 {
+	const struct profile *profile = p->choice.view->profile;
+
+	begin_anew(p);
 	look_at_live(p);
+	filter_all(p);
+	if (p->choice.n == 0)
+		return 0;
 	score_all(p);
-	return p->choice.view->profile->picker->pick(&p->choice, p->scores,
-	    p->rng, best, PICK_CHOICES_MAX);
+	return profile->picker->pick(&p->choice, profile->picker_params,
+	    p->scores, p->rng, best, PICK_CHOICES_MAX);
 }
 
 static size_t choose_and_reserve(struct picking *p, uint32_t *best)
@@ -261,7 +343,8 @@ static const char *explain(struct picking *p, uint32_t winner,
 	n = snprintf(text, WHY_MAX,
 	    "%.3f of %zu:", (double)p->scores[winner], p->choice.n);
 	for (size_t k = 0; k < profile->n_scorers && n < WHY_MAX; k++) {
-		profile->scorers[k].scorer->score(&p->choice, p->score);
+		profile->scorers[k].scorer->score(&p->choice,
+		    profile->scorers[k].params, p->score);
 		n += snprintf(text + n, (size_t)(WHY_MAX - n), " %s=%.3f*%g",
 		    profile->scorers[k].scorer->name,
 		    (double)clamped(p->score[winner]),
@@ -289,15 +372,28 @@ static void pick_any(struct pick *out, struct picking *p)
 	out->why = p->choice.request->wants_why ? "no body: any endpoint" : NULL;
 }
 
+/* Source: llm-d-router's scheduler: no endpoint passed, hence 429. */
+static void refuse_filtered(struct pick *out, const struct endpoint_view *view)
+{
+	out->status = 429;
+	out->reason = "rejected-saturated";
+	out->message = "no endpoint of the pool passes the filters";
+	out->retry_after_s =
+	    (uint32_t)view->options->saturation.retry_after_s;
+}
+
 static void pick_scheduled(struct pick *out, struct picking *p,
     struct arena *arena)
 {
 	uint32_t best[PICK_CHOICES_MAX];
 
 	match_prompt(p);
+	remember_all(p);
 	out->n = choose_and_reserve(p, best);
-	if (out->n == 0)
+	if (out->n == 0) {
+		refuse_filtered(out, p->choice.view);
 		return;
+	}
 	put_in_flight(out, p, best[0]);
 	remember_prompt(p, best[0]);
 	for (size_t i = 0; i < out->n; i++)

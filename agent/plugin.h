@@ -1,20 +1,20 @@
 /*
  * plugin.h - opinions on which endpoint is best for one request
  *
- * A scorer says how good each candidate is, 0 worst to 1 best; a profile weighs what
- * they say; a picker puts the candidates in order. Each is a table of functions in a
- * file of its own under plugins/, one row in plugins/plugins.c, named as llm-d's
- * EndpointPickerConfig spells it. They run on any worker at any time, on a choice
- * that is only theirs to read; they do no I/O and take no lock.
- *
- * Filters and profile handlers will stand beside these, in the same manner: rows of
- * their own in plugins.c, called by pick.c before the scorers.
+ * A filter leaves candidates out; a scorer says how good each is, 0 worst to 1 best; a
+ * picker puts them in order by the weighted sum; a profile is some of each. Each is a
+ * table of functions in a file of its own under plugins/, one row in
+ * plugins/plugins.c, named as llm-d's EndpointPickerConfig spells its type, with its
+ * parameters as rows. They run on any worker at any time, on a choice that is only
+ * theirs to read; they do no I/O and take no lock, and what they remember is atomics.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct conf_table;
 struct endpoint_view;
 struct request;
 struct rng;
@@ -29,9 +29,18 @@ struct choice {
 	const uint16_t *matched;	/* of candidate i: blocks of the prompt held */
 };
 
+/* `params` is what the rows decoded into; NULL where there are none. */
+struct filter {
+	const char *name;
+	const struct conf_table *params;
+	/* Clears keep[i], all true before, of those that are out. */
+	void (*filter)(const struct choice *c, const void *params, bool *keep);
+};
+
 struct scorer {
 	const char *name;
-	void (*score)(const struct choice *c, float *out);
+	const struct conf_table *params;
+	void (*score)(const struct choice *c, const void *params, float *out);
 };
 
 /*
@@ -40,27 +49,35 @@ struct scorer {
  */
 struct picker {
 	const char *name;
-	size_t (*pick)(const struct choice *c, const float *scores,
-	    struct rng *rng, uint32_t *best, size_t n_best);
+	const struct conf_table *params;
+	size_t (*pick)(const struct choice *c, const void *params,
+	    const float *scores, struct rng *rng, uint32_t *best, size_t n_best);
+};
+
+struct used_filter {
+	const struct filter *filter;
+	const void *params;
 };
 
 struct weighted_scorer {
 	const struct scorer *scorer;
 	float weight;
+	const void *params;
 };
 
 /* What a pool is scheduled by. */
 struct profile {
 	const char *name;
+	const struct used_filter *filters;	/* each sees what the last one left */
+	size_t n_filters;
 	const struct weighted_scorer *scorers;
 	size_t n_scorers;
 	const struct picker *picker;
+	const void *picker_params;
 };
 
-extern const struct scorer scorer_queue, scorer_kv_cache, scorer_prefix;
-extern const struct picker picker_max_score;
-
-/* By the name a configuration uses; NULL when there is none. */
+/* By the type a configuration uses; NULL when there is none. */
+const struct filter *filter_find(const char *name);
 const struct scorer *scorer_find(const char *name);
 const struct picker *picker_find(const char *name);
 

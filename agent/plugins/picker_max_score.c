@@ -5,7 +5,7 @@
  * Source: llm-d-router, picker "max-score-picker", which shuffles and sorts; the step
  * by load in between is ours: it spreads a burst that arrives at equal scores.
  */
-#include "plugin.h"
+#include "plugins/plugins.h"
 
 #include <stdbool.h>
 
@@ -38,12 +38,13 @@ static bool is_better(struct rank a, struct rank b)
 }
 
 /* A few best of many: one pass, with an insertion into a very short list. */
-static size_t max_score_pick(const struct choice *c, const float *scores,
-    struct rng *rng, uint32_t *best, size_t n_best)
+static size_t max_score_pick(const struct choice *c, const void *params,
+    const float *scores, struct rng *rng, uint32_t *best, size_t n_best)
 {
 	uint64_t salt = rng_next(rng);
 	size_t n = 0;
 
+	(void)params;
 	for (size_t i = 0; i < c->n; i++) {
 		struct rank mine;
 		size_t at = n;

@@ -1,23 +1,37 @@
 /*
- * plugins.c - the one table of plugins
+ * plugins.c - the one table of plugins, and what llm-d does without a configuration
  */
-#include "plugin.h"
+#include "plugins/plugins.h"
 
 #include <string.h>
+
+static const struct filter *const filters[] = {
+	NULL,
+};
 
 static const struct scorer *const scorers[] = {
 	&scorer_queue,
 	&scorer_kv_cache,
 	&scorer_prefix,
+	NULL,
 };
 
 static const struct picker *const pickers[] = {
 	&picker_max_score,
+	NULL,
 };
+
+const struct filter *filter_find(const char *name)
+{
+	for (size_t i = 0; filters[i] != NULL; i++)
+		if (strcmp(filters[i]->name, name) == 0)
+			return filters[i];
+	return NULL;
+}
 
 const struct scorer *scorer_find(const char *name)
 {
-	for (size_t i = 0; i < sizeof(scorers) / sizeof(*scorers); i++)
+	for (size_t i = 0; scorers[i] != NULL; i++)
 		if (strcmp(scorers[i]->name, name) == 0)
 			return scorers[i];
 	return NULL;
@@ -25,16 +39,17 @@ const struct scorer *scorer_find(const char *name)
 
 const struct picker *picker_find(const char *name)
 {
-	for (size_t i = 0; i < sizeof(pickers) / sizeof(*pickers); i++)
+	for (size_t i = 0; pickers[i] != NULL; i++)
 		if (strcmp(pickers[i]->name, name) == 0)
 			return pickers[i];
 	return NULL;
 }
 
 static const struct weighted_scorer default_scorers[] = {
-	{ &scorer_queue, 2.0f },
-	{ &scorer_kv_cache, 2.0f },
-	{ &scorer_prefix, 3.0f },
+	{ .scorer = &scorer_queue, .weight = 2.0f },
+	{ .scorer = &scorer_kv_cache, .weight = 2.0f },
+	{ .scorer = &scorer_prefix, .weight = 3.0f,
+	  .params = &scorer_prefix_default },
 };
 
 const struct profile profile_default = {

@@ -5,12 +5,14 @@
  *
  * Source: llm-d-router, scorer "kv-cache-utilization-scorer". Stale numbers score 0.
  */
-#include "plugin.h"
+#include "plugins/plugins.h"
 
 #include "endpoints.h"
 
-static void kv_cache_score(const struct choice *c, float *out)
+static void kv_cache_score(const struct choice *c, const void *params,
+    float *out)
 {
+	(void)params;
 	for (size_t i = 0; i < c->n; i++) {
 		const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
 

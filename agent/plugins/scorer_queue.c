@@ -8,7 +8,7 @@
  * there since, so that requests between two scrapes do not all see the same idle
  * endpoint. An endpoint whose numbers are stale counts as the longest queue.
  */
-#include "plugin.h"
+#include "plugins/plugins.h"
 
 #include "endpoints.h"
 
@@ -23,10 +23,12 @@ static uint64_t queue_of(const struct choice *c, size_t i)
 	return (uint64_t)c->view->stats[c->rows[i]].queued + c->unsettled[i];
 }
 
-static void queue_score(const struct choice *c, float *out)
+static void queue_score(const struct choice *c, const void *params,
+    float *out)
 {
 	uint64_t least = UINT64_MAX, most = 0;
 
+	(void)params;
 	for (size_t i = 0; i < c->n; i++) {
 		uint64_t q = queue_of(c, i);
 

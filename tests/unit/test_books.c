@@ -24,11 +24,6 @@
 #include "record.h"
 #include "rng.h"
 
-#ifdef __has_feature		/* clang; gcc has the macros */
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { HISTORIES = 100000, TURNS = 3000 };
 #else

@@ -830,6 +830,32 @@ static void test_switched_off_lets_all_go(void **state)
 	expect_pick(1);
 }
 
+/* Let go to nobody, as by the picker's own failures: the pool's failureMode says. */
+static void test_what_cannot_be_scheduled_fails_open_or_close(void **state)
+{
+	struct flow_control_options off = waiting;
+
+	(void)state;
+	off.enabled = false;
+	for (size_t mode = FAIL_OPEN; mode <= FAIL_CLOSE; mode++) {
+		lab.pool.options.failure_mode = (enum failure_mode)mode;
+		lab.pool.view.n_endpoints = 0;
+		lab.pool.view.is_known = false;
+		set_flow(waiting);
+		publish();
+		hold_id("a");
+		settle(mode);
+		set_flow(off);
+		publish();
+		await(mode + 1);
+		assert_string_equal(lab.answers[mode].ep, "");
+		assert_int_equal(lab.answers[mode].status,
+		    mode == FAIL_CLOSE ? 503 : 0);
+	}
+	assert_int_equal(counters()->refused, 1);
+	assert_int_equal(counters()->no_pick, 1 + lab.n_probes);
+}
+
 /* HAProxy still has it: its own balancing serves. */
 static void expect_no_pool(size_t i)
 {
@@ -1174,6 +1200,7 @@ int main(void)
 		unit(test_other_turns_are_for_who_waits_now_too),
 		unit(test_a_lower_limit_throws_nobody_out),
 		unit(test_switched_off_lets_all_go),
+		unit(test_what_cannot_be_scheduled_fails_open_or_close),
 		unit(test_a_removed_pool_lets_all_go),
 		unit(test_a_pool_that_we_never_saw_keeps_nobody),
 		unit(test_no_room_to_wait_is_said_at_once),

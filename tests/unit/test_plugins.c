@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "help.h"
-#include "plugin.h"
+#include "plugins/plugins.h"
 #include "rng.h"
 
 enum { N_MAX = 8 };
@@ -36,6 +36,14 @@ static struct choice choice_of(const struct row *r, size_t n)
 	}
 	return (struct choice){ &pool.view, &request, rows, n, unsettled,
 		matched };
+}
+
+/* With the parameters that it has by default. */
+static void score(const char *name, const struct choice *c, float *out)
+{
+	const struct scorer *s = scorer_find(name);
+
+	s->score(c, s == &scorer_prefix ? &scorer_prefix_default : NULL, out);
 }
 
 #define Q .queued =
@@ -89,7 +97,7 @@ static void test_scores_are_what_the_formulas_say(void **state)
 		float got[N_MAX];
 
 		request.n_blocks = known[i].n_blocks;
-		scorer_find(known[i].scorer)->score(&c, got);
+		score(known[i].scorer, &c, got);
 		for (size_t k = 0; k < known[i].n; k++)
 			if (got[k] < known[i].want[k] - 1e-6f ||
 			    got[k] > known[i].want[k] + 1e-6f)
@@ -126,7 +134,7 @@ static void test_every_score_is_between_0_and_1(void **state)
 		struct choice c = choice_of(r, n);
 
 		for (size_t k = 0; k < 3; k++) {
-			all[k]->score(&c, got);
+			score(all[k]->name, &c, got);
 			for (size_t i = 0; i < n; i++)
 				assert_true(got[i] >= 0 && got[i] <= 1);
 		}
@@ -153,9 +161,9 @@ static void test_scores_do_not_depend_on_the_order(void **state)
 		for (size_t k = 0; k < 3; k++) {
 			struct choice c = choice_of(r, N_MAX);
 
-			scorer_find(names[k])->score(&c, a);
+			score(names[k], &c, a);
 			c = choice_of(turned, N_MAX);
-			scorer_find(names[k])->score(&c, b);
+			score(names[k], &c, b);
 			for (size_t i = 0; i < N_MAX; i++)
 				assert_true(a[i] == b[N_MAX - 1 - i]);
 		}
@@ -179,7 +187,7 @@ static void test_the_best_come_first_and_no_one_twice(void **state)
 
 		for (size_t i = 0; i < n; i++)
 			scores[i] = (float)rng_below(&rng, 4);
-		got = picker_max_score.pick(&c, scores, &rng, best, n_best);
+		got = picker_max_score.pick(&c, NULL, scores, &rng, best, n_best);
 		want = n < n_best ? n : n_best;
 		assert_int_equal(got, want);
 		for (size_t k = 0; k < got; k++) {
@@ -209,7 +217,7 @@ static void test_ties_go_to_the_least_loaded(void **state)
 	for (int round = 0; round < 1000; round++) {
 		uint32_t best[5];
 
-		assert_int_equal(picker_max_score.pick(&c, scores, &rng, best,
+		assert_int_equal(picker_max_score.pick(&c, NULL, scores, &rng, best,
 			5), 5);
 		assert_true(best[0] == 1 || best[0] == 4);
 		assert_true(best[1] == 1 || best[1] == 4);
@@ -231,7 +239,7 @@ static void test_then_chance_hits_each_of_them(void **state)
 	for (int round = 0; round < 10000; round++) {
 		uint32_t best[2];
 
-		picker_max_score.pick(&c, scores, &rng, best, 2);
+		picker_max_score.pick(&c, NULL, scores, &rng, best, 2);
 		first[best[0]]++;
 		second[best[1]]++;
 	}

@@ -373,6 +373,25 @@ static void test_a_child_that_takes_is_given_our_connections(void **state)
 	close(pair[0]);
 }
 
+static void test_one_that_took_and_died_is_no_longer_awaited(void **state)
+{
+	char itself[256] = "";
+	char *takes[] = { itself, (char *)"take", NULL };
+	struct upgrade *u;
+
+	(void)state;
+	assert_true(readlink("/proc/self/exe", itself, sizeof(itself) - 1) > 0);
+	u = upgrade_new(loop, takes);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(upgrade_start(u), 0);
+		assert_non_null(await_handover(u));
+		kill(upgrade_child(u), SIGKILL);
+		run_until_ended(u);
+		assert_null(upgrade_handover(u));
+	}
+	upgrade_free(u);
+}
+
 /* Not for want of a pair of sockets shall an upgrade fail: all but one are taken. */
 static void test_without_descriptors_it_starts_all_the_same(void **state)
 {
@@ -583,6 +602,7 @@ int main(int argc, char **args)
 		unit(test_the_child_gets_arguments_sockets_and_our_pid),
 		unit(test_a_child_that_says_nothing_is_given_nothing),
 		unit(test_a_child_that_takes_is_given_our_connections),
+		unit(test_one_that_took_and_died_is_no_longer_awaited),
 		unit(test_without_descriptors_it_starts_all_the_same),
 		unit(test_a_replaced_program_is_what_starts),
 		unit(test_one_at_a_time_and_again_after_a_failure),
