@@ -12,14 +12,15 @@ static _Atomic unsigned n_held;
 static struct span *const *spans_of(struct ask *ask, struct request *r,
     struct span *out[])
 {
-	struct span *all[] = { &ask->id, &ask->pool, &ask->path, &r->model,
-		&r->cache_salt, &r->session, &r->objective, &r->fairness };
+	struct span *all[] = { &ask->id, &ask->pool, &ask->path,
+		&ask->headers, &r->model, &r->cache_salt, &r->session,
+		&r->objective, &r->fairness };
 
 	memcpy(out, all, sizeof(all));
 	return out;
 }
 
-enum { N_SPANS = 8 };
+enum { N_SPANS = 9 };
 
 static size_t text_bytes(struct span *const *spans)
 {
@@ -69,7 +70,7 @@ struct held *held_new(const struct request *request)
 	r.chains = copy(&at, request->chains, r.n_chains * sizeof(*r.chains));
 	for (size_t i = 0; i < N_SPANS; i++)
 		spans[i]->ptr = copy(&at, spans[i]->ptr, spans[i]->len);
-	ask.method = ask.headers = ask.body = ask.server = (struct span){ 0 };
+	ask.method = ask.body = ask.server = (struct span){ 0 };
 	h->ask = ask;
 	h->request = r;
 	h->request.ask = &h->ask;

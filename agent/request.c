@@ -150,3 +150,16 @@ void request_parse(struct request *r, const struct ask *ask,
 	if (r->status == 0)
 		prompt_hash(&prompt, r, block_bytes, max_blocks);
 }
+
+bool request_header(const struct request *r, const char *name,
+    struct span *value)
+{
+	struct reader reader = reader_over(r->ask->headers.ptr,
+	    r->ask->headers.len);
+	struct span found;
+
+	while (hdrs_next(&reader, &found, value))
+		if (span_is_nocase(found, name))
+			return true;
+	return false;
+}

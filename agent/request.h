@@ -67,6 +67,10 @@ struct request {
 	const char *message;	/* why, for the client; static or in the arena */
 };
 
+/* The first header of that name, for plugins. False: there is none. */
+bool request_header(const struct request *r, const char *name,
+    struct span *value);
+
 /*
  * Understands headers, path and body; `block_bytes` and `max_blocks` are the pool's.
  * Never fails as such: a request that must be refused has `status` set; one that
