@@ -258,7 +258,7 @@ static struct held *held_of(struct waiter *w)
 	return list_entry(w, struct held, waiter);
 }
 
-/* A pool without endpoints is not busy but away, whatever it was that ended the wait. */
+/* A pool without endpoints is not busy but away, whatever ended the wait. */
 static struct pick refusal(const struct line *l, const char *reason,
     const char *message)
 {
@@ -285,12 +285,12 @@ static void expire(struct flow_control *f, struct line *l, int64_t now_ms)
 	}
 }
 
-static bool may_go(const struct flow_control *f, const struct line *l,
+/* An empty pool is a full one: saturation.h. */
+static bool may_go(const struct flow_control *f,
     const struct endpoint_view *view)
 {
-	if (view == NULL || f->is_draining || !view->options->flow.enabled)
-		return true;
-	return !l->is_empty && saturation_of(view) < 1.0f;
+	return view == NULL || f->is_draining || !view->options->flow.enabled ||
+	    saturation_of(view) < 1.0f;
 }
 
 static void dispatch(struct flow_control *f, struct line *l,
@@ -302,7 +302,7 @@ static void dispatch(struct flow_control *f, struct line *l,
 		.retry_after_s = (uint32_t)l->retry_after_s };
 	struct waiter *w;
 
-	while ((w = flow_queue_next(l->queue)) != NULL && may_go(f, l, view)) {
+	while ((w = flow_queue_next(l->queue)) != NULL && may_go(f, view)) {
 		flow_queue_take(l->queue, w);
 		if (f->is_draining && view != NULL &&
 		    view->options->failure_mode == FAIL_CLOSE)

@@ -87,20 +87,17 @@ static enum notify_result schedule(const struct notify *n,
     const struct endpoint_view *view, const struct ask *ask, bool may_wait,
     struct pick *pick)
 {
+	enum admission admission;
 	struct request request;
 
 	arena_reset(n->arena);
 	request_parse(&request, ask, view->block_bytes, view->max_blocks,
 	    n->arena);
-	switch (admission_of(view, &request)) {
-	case ADMIT_PICK:
-		break;
-	case ADMIT_WAIT:
-		if (may_wait && n->hold != NULL &&
-		    n->hold(n->data, view, &request))
-			return NOTIFY_HELD;
-		/* fall through */
-	case ADMIT_REFUSE:
+	admission = admission_of(view, &request);
+	if (admission == ADMIT_WAIT && may_wait && n->hold != NULL &&
+	    n->hold(n->data, view, &request))
+		return NOTIFY_HELD;
+	if (admission != ADMIT_PICK) {
 		counter_add(n->counters->shed, 1);
 		admission_refuse(view, pick);
 		return NOTIFY_ANSWERED;

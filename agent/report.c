@@ -59,12 +59,14 @@ static void report_endpoint(const struct endpoint_view *v, size_t row)
 	const struct endpoint *e = &v->endpoints[row];
 	const struct endpoint_stats *s = &v->stats[row];
 	const struct endpoint_live *l = endpoint_live(v, row);
+	/* Said in full: gcc 12 makes a plain load of an atomic subscript. */
+	uint16_t breaker = atomic_load(&l->breaker);
 
 	log_info("house.endpoint", "pool=%s endpoint=%.*s addr=%.*s health=%s "
 	    "breaker=%s queued=%u running=%u kv=%.3f unsettled=%u requests=%u "
 	    "tokens=%u ttft_us=%.0f token_us=%.0f error_rate=%.3f", v->pool,
 	    (int)e->name.len, e->name.ptr, (int)e->addr.len, e->addr.ptr,
-	    health_names[s->health], breaker_names[l->breaker], s->queued,
+	    health_names[s->health], breaker_names[breaker], s->queued,
 	    s->running, (double)s->kv_used, endpoint_unsettled(v, row),
 	    live_count_get(&l->requests), live_count_get(&l->tokens),
 	    (double)ewma_get(&l->ttft_us), (double)ewma_get(&l->token_us),

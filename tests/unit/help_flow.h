@@ -1,5 +1,5 @@
 /*
- * help_flow.h - views that follow each other while other threads look, and their waiters
+ * help_flow.h - views that follow each other while other threads look
  *
  * A help_pool is the draft: a test writes its stats and options, then publishes a copy,
  * which is freed when no reader can see it any more, with its options and their lists.

@@ -163,7 +163,7 @@ int play_setup(void **state)
 	play.worker.loop = ev_loop_new(EVFLAG_AUTO);
 	play.n_in = 0;
 	play.is_over = false;
-	play.late_us = -60 * 1000 * 1000;	/* the machine may pause, we were not late */
+	play.late_us = -60 * 1000 * 1000;	/* a pause of the machine is not ours */
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
 		return -1;
 	play.fd = pair[0];

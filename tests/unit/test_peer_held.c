@@ -266,7 +266,7 @@ static void test_who_cannot_be_held_is_refused_at_once(void **state)
 	say_ask(1, 1);
 	assert_int_equal(next_status(1, "rejected-saturated"), 429);
 	assert_int_equal(w->counters.shed, 1);
-	play.pool.view.n_endpoints = 0;		/* there is nobody, rather than too many */
+	play.pool.view.n_endpoints = 0;		/* nobody, rather than too many */
 	publish();
 	say_ask(2, 1);
 	assert_int_equal(next_status(2, "rejected-no-endpoints"), 503);
@@ -450,7 +450,8 @@ static void test_one_that_arrives_as_it_drains_is_answered_first(void **state)
 	w->is_draining = true;
 	flow_control_drain(w->flow);
 	play_write_ask(&o, 1, 1);
-	assert_int_equal(send(play.fd, play.out, writer_len(&o), 0), writer_len(&o));
+	assert_int_equal(send(play.fd, play.out, writer_len(&o), 0),
+	    writer_len(&o));
 	peer_drain(play.peer);
 	expect_late_ack(1, 1);
 	await_bytes();
@@ -504,7 +505,7 @@ static void test_one_that_is_late_is_answered_at_once_unscheduled(void **state)
 	assert_int_equal(w->counters.refused, 2);
 	assert_int_equal(help_picked(&play.pool), 0);
 	assert_int_equal(help_n_held(&play.pool), 0);
-	play.late_us = -PEER_OVERLOAD_US;
+	play.late_us = -60 * 1000 * 1000;
 	publish_room();
 	say_ask(9, 1);
 	play_expect_ack(9, 1, true);

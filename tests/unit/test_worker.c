@@ -121,6 +121,7 @@ static void say_ask(int fd, uint64_t stream)
 	    writer_len(&w));
 }
 
+/* When the machine pauses, the worker is late, and answers without a pick: peer.h. */
 static void expect_ack(int fd, uint64_t stream)
 {
 	struct spop_frame f;
@@ -129,7 +130,14 @@ static void expect_ack(int fd, uint64_t stream)
 	assert_int_equal(hear_frame(fd, &f), SPOP_ACK);
 	assert_int_equal(f.stream_id, stream);
 	assert_true(help_read_actions(f.payload, &got));
-	assert_true(help_text(&got, "ep").len > 0);
+	assert_true(help_text(&got, "ep").len > 0 || span_is_text(
+		help_text(&got, "message"), "the picker is overloaded"));
+}
+
+static uint64_t n_late(void)
+{
+	return worker_counters(workers[0])->overloaded +
+	    worker_counters(workers[1])->overloaded;
 }
 
 /* So many at once may be too many to pick for; each is answered, once. */
@@ -170,9 +178,9 @@ static void test_connections_of_each_kind_are_served(void **state)
 			expect_ack(fd, k);
 		}
 		close(fd);
-		assert_int_equal(worker_counters(workers[i])->picks, 100);
+		assert_int_equal(worker_counters(workers[i])->notifies, 100);
 	}
-	assert_int_equal(help_picked(&pool), 200);
+	assert_int_equal(help_picked(&pool) + n_late(), 200);
 }
 
 static void test_two_thousand_connections_at_once(void **state)
@@ -190,9 +198,7 @@ static void test_two_thousand_connections_at_once(void **state)
 		expect_hello(fds[i]);
 		expect_answer(fds[i], i);
 	}
-	assert_int_equal(help_picked(&pool) +
-	    worker_counters(workers[0])->overloaded +
-	    worker_counters(workers[1])->overloaded, MANY);
+	assert_int_equal(help_picked(&pool) + n_late(), MANY);
 	for (size_t i = 0; i < MANY; i++)
 		close(fds[i]);
 }

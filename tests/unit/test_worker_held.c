@@ -114,8 +114,8 @@ static int join(struct worker *w, uint64_t stream)
 }
 
 /*
- * MANY connections, one ask each, and all of them wait. (One that a pause of the machine
- * made late is answered at once instead, and asks again.)
+ * MANY connections, one ask each, and all of them wait. (One that a pause of the
+ * machine made late is answered at once instead, and asks again.)
  */
 static void hold_many(int *fds, size_t n_workers)
 {
@@ -226,6 +226,20 @@ static void test_stopping_loses_none_of_them(void **state)
 		close(fds[i]);
 }
 
+/* They leave as the workers end, and nobody reads what they are told any more. */
+static void test_stopping_with_all_of_them_waiting(void **state)
+{
+	int fds[MANY];
+
+	(void)state;
+	hold_many(fds, WORKERS);
+	stop_all();
+	assert_int_equal(help_n_held(&pool), 0);
+	assert_int_equal(help_picked(&pool), 0);
+	for (size_t i = 0; i < MANY; i++)
+		close(fds[i]);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -261,6 +275,7 @@ int main(void)
 		unit(test_half_of_them_leave_before_there_is_room),
 		unit(test_draining_waits_for_them),
 		unit(test_stopping_loses_none_of_them),
+		unit(test_stopping_with_all_of_them_waiting),
 	};
 
 	return cmocka_run_group_tests_name("worker_held", tests, NULL, NULL);
