@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "extras.h"
 #include "live.h"
 #include "span.h"
 
@@ -57,6 +58,7 @@ struct endpoint_view {
 	size_t n_endpoints;
 	const struct endpoint *endpoints;	/* sorted by name */
 	const struct endpoint_stats *stats;
+	const struct endpoint_extras *extras;	/* by row; NULL: there are none */
 	size_t n_slots;				/* all slots are below this */
 	struct endpoint_live *live;		/* by slot; the one thing written */
 	struct prefix_index *prefix;		/* by slot */
@@ -83,6 +85,18 @@ static inline struct endpoint_live *endpoint_live(
     const struct endpoint_view *view, size_t row)
 {
 	return &view->live[view->stats[row].slot];
+}
+
+static inline const struct lora_set *endpoint_lora(
+    const struct endpoint_view *view, size_t row)
+{
+	return view->extras != NULL ? view->extras[row].lora : NULL;
+}
+
+static inline const struct attribute_set *endpoint_attributes(
+    const struct endpoint_view *view, size_t row)
+{
+	return view->extras != NULL ? view->extras[row].attributes : NULL;
 }
 
 /* Sent by us and not in the scraped numbers yet. */

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "extras.h"
+#include "lora.h"
 #include "prom.h"
 
 struct arena;
@@ -27,14 +29,17 @@ enum engine_role {
 	ENGINE_CACHE_INFO,	/* labels carry the two numbers above */
 	ENGINE_START_TIME,	/* of the process, Unix seconds */
 	ENGINE_AWAKE,		/* 0: asleep, its cache is gone; else awake */
+	ENGINE_LORA,		/* labels carry adapters; the latest time counts */
+	ENGINE_ATTRIBUTE,	/* of that name, for plugins; any finite number */
+	ENGINE_ROLES,
 };
 
 /* How several series of one row become one number. */
 enum engine_fold { FOLD_SUM, FOLD_MEAN, FOLD_MAX };
 
 /*
- * Rows of the same role are alternatives, the names of other releases: the first
- * that the page has is taken, the others are not added to it.
+ * Rows of the same role (and attribute) are alternatives, the names of other releases:
+ * the first that the page has is taken, the others are not added to it.
  */
 struct engine_row {
 	enum engine_role role;
@@ -42,7 +47,7 @@ struct engine_row {
 	struct prom_selector selector;
 };
 
-enum { ENGINE_ROWS_MAX = 12 };
+enum { ENGINE_ROWS_MAX = 24 };
 
 /* ENGINE_CACHE_INFO is folded by max (block size) and sum (number of blocks). */
 struct engine {
@@ -50,6 +55,8 @@ struct engine {
 	const struct engine_row *rows;
 	size_t n_rows;
 	const char *block_size_label, *n_blocks_label;	/* ENGINE_CACHE_INFO */
+	struct lora_labels lora;			/* ENGINE_LORA */
+	const uint64_t *attributes;	/* by row: ENGINE_ATTRIBUTE's key */
 };
 
 /* What one page said. A role that no series carried has its has_ false. */
@@ -61,6 +68,7 @@ struct engine_reading {
 					   data-parallel engines */
 	double start_time;		/* 0: not told */
 	bool is_asleep;
+	struct endpoint_extras extras;	/* the scan's, until its next page */
 };
 
 /* NULL when there is none of that name. Built-in engines only. */

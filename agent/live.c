@@ -10,6 +10,19 @@
 #include "must.h"
 #include "prefix.h"
 
+/*
+ * Mapped, hence aligned to cache lines, of which each endpoint has one. What is behind
+ * them names endpoints by slot and generation, so that nothing must be cleared.
+ */
+struct mapping {
+	struct endpoint_live live[PREFIX_SLOTS_MAX];
+	_Alignas(64) struct pool_live pool;
+	_Alignas(64) _Atomic uint64_t cold[PREFIX_SLOTS_MAX];
+	_Alignas(64) _Atomic uint64_t sessions[LIVE_SESSIONS];
+};
+
+_Static_assert(sizeof(struct endpoint_live) == 64, "a cache line");
+
 struct block {
 	struct endpoint_live *live;
 	struct block *next;
@@ -34,23 +47,25 @@ static struct endpoint_live *take_block(void)
 	return live;
 }
 
-/* The pool's own is behind the last slot. */
 struct pool_live *pool_live_of(struct endpoint_live *live)
 {
-	return (struct pool_live *)(void *)&live[PREFIX_SLOTS_MAX];
+	return &((struct mapping *)(void *)live)->pool;
 }
 
-/* Mapped, hence aligned to cache lines, of which each endpoint has one. */
 struct endpoint_live *live_new(void)
 {
 	struct endpoint_live *live = take_block();
+	struct mapping *m;
 
 	if (live != NULL)
 		return live;
-	live = mmap(NULL, (PREFIX_SLOTS_MAX + 1) * sizeof(*live),
-	    PROT_READ | PROT_WRITE,
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return live != MAP_FAILED ? live : NULL;
+	if (m == MAP_FAILED)
+		return NULL;
+	m->pool.cold = m->cold;
+	m->pool.sessions = m->sessions;
+	return m->live;
 }
 
 void live_release(struct endpoint_live *live, size_t n_slots)

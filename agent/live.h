@@ -48,9 +48,14 @@ struct endpoint_live {
 	_Atomic int64_t due_ms;		/* of the breaker's next move; 0: none */
 };
 
-/* Of a pool. */
+enum { LIVE_SESSIONS = 1 << 17 };
+
+/* Of a pool. What it points to is touched by those who use it only; may be NULL. */
 struct pool_live {
 	_Atomic uint32_t n_held;	/* requests that wait: flow.h */
+	_Atomic uint32_t n_cold;	/* cold requests: scorer_no_hit_lru.c */
+	_Atomic uint64_t *cold;		/* by slot: the last one there */
+	_Atomic uint64_t *sessions;	/* LIVE_SESSIONS of them: plugins/session.h */
 };
 
 /* As many elements as a pool may have slots, zeroed, touched as they are used. NULL

@@ -11,6 +11,7 @@
 #include "house.h"
 #include "log.h"
 #include "options.h"
+#include "picker_config.h"
 
 #define DEFAULT_FILE "/etc/haproxy-epp/agent.yaml"
 
@@ -116,6 +117,10 @@ int main(int argc, char **argv)
 	if (o == NULL)
 		return EXIT_FAILURE;
 	if (f.check) {
+		for (size_t i = 0; i < o->n_pools; i++)
+			if (o->pools[i].scheduling != NULL)
+				picker_config_report(o->pools[i].scheduling,
+				    stdout);
 		printf("Configuration file is valid\n");
 		options_free(o);
 		return EXIT_SUCCESS;

@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "fault.h"
 #include "options_rows.h"
+#include "picker_config.h"
 #include "yaml.h"
 
 enum {
@@ -45,10 +46,36 @@ static int check_own_engine(const struct conf_input *in,
 	return -EINVAL;
 }
 
+static const char *const folds[] = {
+	[FOLD_SUM] = "sum", [FOLD_MEAN] = "mean", [FOLD_MAX] = "max", NULL,
+};
+
+static const struct conf_row custom_rows[] = {
+	{ .key = "attributeKey", .decode = conf_string, .required = true,
+	  .offset = offsetof(struct custom_metric_options, key),
+	  .help = "what plugins call it" },
+	{ .key = "metricSpec", .decode = conf_string, .required = true,
+	  .offset = offsetof(struct custom_metric_options, spec),
+	  .help = "the metric, as name{label=\"x\"}" },
+	{ .key = "fold", .decode = conf_enum, .preset = "mean", .names = folds,
+	  .offset = offsetof(struct custom_metric_options, fold),
+	  .help = "what several series make: sum, mean or max" },
+};
+
+static const struct conf_table custom_table = {
+	.what = "a custom metric",
+	.size = sizeof(struct custom_metric_options),
+	.rows = custom_rows,
+	.n_rows = sizeof(custom_rows) / sizeof(*custom_rows),
+};
+
 static const struct conf_row engine_rows[] = {
 	{ .key = "name", .decode = decode_identifier, .required = true,
 	  .offset = offsetof(struct engine_options, name),
 	  .help = "for `engine:` of pools and endpoints" },
+	{ .key = "extends", .decode = conf_string,
+	  .offset = offsetof(struct engine_options, extends),
+	  .help = "a built-in engine, for what is not given" },
 	{ .key = "queuedRequestsSpec", .decode = conf_string,
 	  .offset = offsetof(struct engine_options, queued_spec),
 	  .help = "metric of requests waiting, as name{label=\"x\"}" },
@@ -67,6 +94,13 @@ static const struct conf_row engine_rows[] = {
 	{ .key = "cacheNumBlocksLabelName", .decode = conf_string,
 	  .offset = offsetof(struct engine_options, n_blocks_label),
 	  .help = "the label of the number of blocks" },
+	{ .key = "loraSpec", .decode = conf_string,
+	  .offset = offsetof(struct engine_options, lora_spec),
+	  .help = "metric whose labels tell adapters, as vLLM's" },
+	{ .key = "customMetrics", .decode = conf_list, .table = &custom_table,
+	  .max = ATTRIBUTES_MAX, .offset = offsetof(struct engine_options, custom),
+	  .offset_n = offsetof(struct engine_options, n_custom),
+	  .help = "numbers for endpoint-attribute-filter and -scorer" },
 };
 
 static const struct conf_table engine_table = {
@@ -160,6 +194,19 @@ int check_engine(const struct conf_input *in, const struct conf *map,
 	return -EINVAL;
 }
 
+/* The same for `defaultEngine` of the pool's EndpointPickerConfig. */
+static int check_scheduled_engine(const struct conf_input *in,
+    const struct picker_config *c, const struct options *o)
+{
+	if (c == NULL || c->engine == NULL ||
+	    is_engine(c->engine, o->engines, o->n_engines))
+		return 0;
+	fault_setf(in->why, c->file, c->engine_line, "defaultEngine: %.64s",
+	    c->engine);
+	want_engine(in->why, c->engine, o->engines, o->n_engines);
+	return -EINVAL;
+}
+
 int check_endpoint_engines(const struct conf_input *in, const struct conf *map,
     const struct engine_options *engines, size_t n_engines)
 {
@@ -216,6 +263,9 @@ static int check_options(const struct conf_input *in, const struct conf *map,
 		if (err == 0)
 			err = check_endpoint_engines(in, pool, o->engines,
 			    o->n_engines);
+		if (err == 0)
+			err = check_scheduled_engine(in, pools[i].scheduling,
+			    o);
 		if (err == 0)
 			err = check_feedback(in, pool, o, &pools[i]);
 	}

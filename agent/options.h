@@ -130,6 +130,8 @@ struct pool_options {
 	int64_t haproxy_interval_ms;			/* default 1000 */
 	struct scrape_options scrape;
 	struct prefix_options prefix;
+	const struct profile *profile;		/* NULL: llm-d's default */
+	const struct picker_config *scheduling;	/* what it came from, or NULL */
 	enum failure_mode failure_mode;
 	struct outlier_options outlier;
 	struct saturation_options saturation;
@@ -140,12 +142,23 @@ struct pool_options {
 	size_t n_engines;
 };
 
+/* A number that plugins may look at. Names: llm-d-router, core-metrics-extractor. */
+struct custom_metric_options {
+	const char *key;	/* attributeKey */
+	const char *spec;	/* metricSpec */
+	int fold;		/* enum engine_fold, of several series; mean */
+};
+
 /* `engines:` of the file: metric names of an engine we do not know. */
 struct engine_options {
 	const char *name;
+	const char *extends;	/* NULL, or a built-in one: what is not given */
 	const char *queued_spec, *running_spec, *kv_spec;	/* NULL: none */
 	const char *cache_info_spec;	/* info metric with the two labels: */
 	const char *block_size_label, *n_blocks_label;
+	const char *lora_spec;		/* with the labels of vLLM's */
+	const struct custom_metric_options *custom;
+	size_t n_custom;
 };
 
 /* HAProxy's end-of-request lines: feedback.h, books.h. */

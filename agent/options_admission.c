@@ -309,14 +309,23 @@ static void set_staleness(struct pool_options *pool)
 		pool->saturation.stale_ms = ms > STALE_MS ? ms : STALE_MS;
 }
 
+/* It stands here, or in the EndpointPickerConfig. */
+static unsigned line_of_staleness(const struct conf *map)
+{
+	const struct conf *section = conf_child(map, "saturation");
+	const struct conf *key = section != NULL ?
+	    conf_child(section, "metricsStalenessThreshold") : NULL;
+
+	return key != NULL ? key->line : conf_child(map, "scheduling")->line;
+}
+
 static int check_staleness(const struct conf_input *in, const struct conf *map,
     const struct pool_options *pool)
 {
 	if (!pool->scrape.enabled ||
 	    pool->saturation.stale_ms >= pool->scrape.interval_ms)
 		return 0;
-	fault_set(in->why, in->file, conf_child(conf_child(map, "saturation"),
-	    "metricsStalenessThreshold")->line,
+	fault_set(in->why, in->file, line_of_staleness(map),
 	    "metricsStalenessThreshold below the interval of metrics",
 	    "several times the interval");
 	return -EINVAL;

@@ -7,11 +7,17 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena.h"
 #include "fault.h"
+#include "picker_config.h"
+#include "yaml.h"
 
-enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
+enum {
+	MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS,
+	TREE_FIRST_BYTES = 16 << 10, TREE_MAX_BYTES = 16 << 20,
+};
 
-static int decode_scheme(const struct conf_input *in,
+int decode_scheme(const struct conf_input *in,
     const struct conf_row *row, const struct conf *value, void *out)
 {
 	int https = 0;
@@ -21,7 +27,7 @@ static int decode_scheme(const struct conf_input *in,
 	return err;
 }
 
-static int decode_url_path(const struct conf_input *in,
+int decode_url_path(const struct conf_input *in,
     const struct conf_row *row, const struct conf *value, void *out)
 {
 	const char **path = out;
@@ -141,6 +147,65 @@ static const struct conf_table haproxy_table = {
 	.n_rows = sizeof(haproxy_rows) / sizeof(*haproxy_rows),
 };
 
+/* A path, or the document itself. */
+static int decode_scheduling(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	struct arena *tree;
+	const struct conf *root;
+	int err = -EINVAL;
+
+	if (value->type == CONF_MAP)
+		return picker_config_decode(in, value, out);
+	if (value->type != CONF_SCALAR || value->text[0] != '/')
+		return conf_refuse(in, row, value, "an EndpointPickerConfig, or "
+		    "the absolute path of one");
+	tree = arena_new(TREE_FIRST_BYTES, TREE_MAX_BYTES);
+	if (tree == NULL)
+		return conf_no_memory(in);
+	root = yaml_load(value->text, &yaml_limits_default, tree, in->why);
+	if (root != NULL) {
+		const struct conf_input file = { value->text, in->arena,
+			in->why };
+
+		err = picker_config_decode(&file, root, out);
+	}
+	arena_free(tree);
+	return err;
+}
+
+/* The document's interval comes after the pool's own check. */
+static int check_interval(const struct conf_input *in, const struct conf *map,
+    const struct pool_options *pool)
+{
+	if (pool->scrape.stale_ms >= pool->scrape.interval_ms)
+		return 0;
+	fault_set(in->why, in->file, conf_child(map, "scheduling")->line,
+	    "an EndpointPickerConfig whose interval is above staleAfter",
+	    "metrics: {staleAfter: ...} of several intervals");
+	return -EINVAL;
+}
+
+/* What stands in both could contradict. */
+static int check_scheduling(const struct conf_input *in,
+    const struct conf *map, struct pool_options *pool)
+{
+	const struct picker_config *c = pool->scheduling;
+	const struct conf *both = c != NULL ? picker_config_overlap(c, map) :
+	    NULL;
+
+	if (both != NULL) {
+		fault_setf(in->why, in->file, both->line, "%s, which the "
+		    "EndpointPickerConfig says too", both->key);
+		fault_want(in->why, "one of them");
+		return -EINVAL;
+	}
+	if (c == NULL)
+		return 0;
+	picker_config_apply(c, pool);
+	return check_interval(in, map, pool);
+}
+
 static int check_pool(const struct conf_input *in, const struct conf *map,
     void *out)
 {
@@ -163,7 +228,8 @@ static int check_pool(const struct conf_input *in, const struct conf *map,
 	if (pool->haproxy_backend == NULL)
 		pool->haproxy_backend = pool->name;
 	if (n == 1)
-		return check_admission(in, map, pool);
+		return check_scheduling(in, map, pool) == 0 ?
+		    check_admission(in, map, pool) : -EINVAL;
 	fault_setf(in->why, in->file, map->line, "pool %.64s with %s",
 	    pool->name, n == 0 ? "no endpoints" : "more than one source");
 	fault_want(in->why, "one of: endpoints, file, haproxy");
@@ -193,6 +259,9 @@ static const struct conf_row pool_rows[] = {
 	{ .key = "prefix", .decode = conf_section, .table = &prefix_table,
 	  .preset = "{}", .offset = offsetof(struct pool_options, prefix),
 	  .help = "which endpoint has seen which prompt" },
+	{ .key = "scheduling", .decode = decode_scheduling,
+	  .offset = offsetof(struct pool_options, scheduling),
+	  .help = "an EndpointPickerConfig of llm-d, or its path" },
 	{ .key = "failureMode", .decode = conf_enum, .preset = "FailOpen",
 	  .names = failure_modes,
 	  .offset = offsetof(struct pool_options, failure_mode),

@@ -20,6 +20,9 @@ extern const char *const failure_modes[];
 int check_admission(const struct conf_input *in, const struct conf *map,
     struct pool_options *pool);
 
+/* A bool: https. An absolute path of a URL, in printable ASCII. */
+conf_decode_f decode_scheme, decode_url_path;
+
 /* struct endpoint_options, one per port; expects offset_n in the row. */
 conf_decode_f decode_endpoints;
 

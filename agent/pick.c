@@ -327,6 +327,21 @@ static void remember_prompt(struct picking *p, uint32_t winner)
 		    r->blocks + r->chains[k].first, r->chains[k].n, hint);
 }
 
+/* For plugins that remember what became of their opinion. */
+static void tell_picked(const struct picking *p, uint32_t winner)
+{
+	const struct profile *profile = p->choice.view->profile;
+
+	for (size_t k = 0; k < profile->n_filters; k++)
+		if (profile->filters[k].filter->picked != NULL)
+			profile->filters[k].filter->picked(&p->choice,
+			    profile->filters[k].params, winner);
+	for (size_t k = 0; k < profile->n_scorers; k++)
+		if (profile->scorers[k].scorer->picked != NULL)
+			profile->scorers[k].scorer->picked(&p->choice,
+			    profile->scorers[k].params, winner);
+}
+
 /* The winner's scores again, one by one: only for those who asked. */
 static const char *explain(struct picking *p, uint32_t winner,
     struct arena *arena)
@@ -400,6 +415,7 @@ static void pick_scheduled(struct pick *out, struct picking *p,
 		out->choices[i] = candidate(p, best[i]);
 	if (p->choice.request->wants_why)
 		out->why = explain(p, best[0], arena);
+	tell_picked(p, best[0]);	/* behind explain(): it must not change why */
 }
 
 void pick_settle(struct pick *pick, const struct endpoint_view *view)

@@ -27,20 +27,32 @@ struct choice {
 	size_t n;
 	const uint32_t *unsettled;	/* of candidate i: sent, not scraped yet */
 	const uint16_t *matched;	/* of candidate i: blocks of the prompt held */
+	int64_t now_ms;			/* clock_ms() */
 };
 
 /* `params` is what the rows decoded into; NULL where there are none. */
 struct filter {
 	const char *name;
+	const char *differs;	/* what a user of llm-d would notice; NULL: nothing */
 	const struct conf_table *params;
 	/* Clears keep[i], all true before, of those that are out. */
 	void (*filter)(const struct choice *c, const void *params, bool *keep);
+	/*
+	 * May be NULL. Called once, after the decision: the request goes to candidate
+	 * `winner` of those that all filters left.
+	 */
+	void (*picked)(const struct choice *c, const void *params,
+	    uint32_t winner);
 };
 
 struct scorer {
 	const char *name;
+	const char *differs;
 	const struct conf_table *params;
 	void (*score)(const struct choice *c, const void *params, float *out);
+	/* As of a filter. */
+	void (*picked)(const struct choice *c, const void *params,
+	    uint32_t winner);
 };
 
 /*
@@ -49,6 +61,7 @@ struct scorer {
  */
 struct picker {
 	const char *name;
+	const char *differs;
 	const struct conf_table *params;
 	size_t (*pick)(const struct choice *c, const void *params,
 	    const float *scores, struct rng *rng, uint32_t *best, size_t n_best);
@@ -80,6 +93,11 @@ struct profile {
 const struct filter *filter_find(const char *name);
 const struct scorer *scorer_find(const char *name);
 const struct picker *picker_find(const char *name);
+
+/* Row i of each table; NULL past the end. */
+const struct filter *filter_at(size_t i);
+const struct scorer *scorer_at(size_t i);
+const struct picker *picker_at(size_t i);
 
 /*
  * llm-d's when there is no configuration: queue 2, kv-cache 2, prefix 3, max-score.

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "must.h"
 #include "outlier.h"
+#include "picker_config.h"
 #include "plugin.h"
 #include "prefix.h"
 #include "prompt.h"
@@ -31,6 +32,7 @@ struct pool_view {
 	struct pool *pool;
 	struct membership *members;
 	const struct options *options;	/* a reference: the view's are in there */
+	struct endpoint_extras *extras;	/* with all they point to; NULL: none */
 	struct endpoint_stats stats[];
 };
 
@@ -98,6 +100,8 @@ struct pool *pool_new(const struct pool_options *options)
 		pool_unref(p);
 		return NULL;
 	}
+	if (options->scheduling != NULL)
+		picker_config_warn(options->scheduling, p->name);
 	log_info("pool.new", "pool=%s prefix_bytes=%zu prefix_blocks=%u "
 	    "block_tokens=%u capacity_tokens=%u", p->name,
 	    prefix_bytes(p->prefix), prefix_capacity(p->prefix),
@@ -280,6 +284,28 @@ static struct pool_view *box(const struct endpoint_view *view)
 	return (struct pool_view *)(void *)view;
 }
 
+/* What the targets keep, in one block; false without memory. */
+static bool copy_extras(const struct pool *p, struct endpoint_extras **out)
+{
+	struct endpoint_extras *copies;
+	size_t bytes = 0;
+	char *at;
+
+	*out = NULL;
+	for (size_t i = 0; i < p->n_targets; i++)
+		bytes += extras_bytes(target_extras(p->targets[i]));
+	if (bytes == 0)
+		return true;
+	copies = malloc(p->n_targets * sizeof(*copies) + bytes);
+	if (copies == NULL)
+		return false;
+	at = (char *)(copies + p->n_targets);
+	for (size_t i = 0; i < p->n_targets; i++)
+		copies[i] = extras_pack(target_extras(p->targets[i]), &at);
+	*out = copies;
+	return true;
+}
+
 const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 {
 	size_t n = p->n_targets;
@@ -287,6 +313,10 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 
 	if (v == NULL)
 		return NULL;
+	if (!copy_extras(p, &v->extras)) {
+		free(v);
+		return NULL;
+	}
 	v->refs = 1;
 	v->pool = p;
 	p->refs++;
@@ -306,13 +336,15 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 		.n_endpoints = n,
 		.endpoints = n > 0 ? p->members->endpoints : NULL,
 		.stats = v->stats,
+		.extras = v->extras,
 		.n_slots = p->n_slots,
 		.live = p->live,
 		.prefix = p->prefix,
 		.block_bytes = p->prefix_options.block_tokens *
 		    PROMPT_TOKEN_BYTES,
 		.max_blocks = max_blocks(p),
-		.profile = &profile_default,
+		.profile = p->options->profile != NULL ?
+		    p->options->profile : &profile_default,
 		.options = p->options,
 		.pool_live = pool_live_of(p->live),
 	};
@@ -334,5 +366,6 @@ void pool_view_unref(const struct endpoint_view *view)
 	membership_unref(v->members);
 	pool_unref(v->pool);
 	options_free((struct options *)v->options);
+	free(v->extras);
 	free(v);
 }

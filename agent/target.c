@@ -58,6 +58,7 @@ struct target {
 	double start_time;	/* of the engine's process, if it tells */
 	struct excess excess;
 	struct endpoint_stats stats;
+	struct endpoint_extras extras;	/* ours: extras_keep() */
 };
 
 static const struct scrape_options *options_of(const struct target *t)
@@ -177,6 +178,7 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 		t->stats.running = r->running;
 	if (r->has_kv_used)
 		t->stats.kv_used = r->kv_used;
+	extras_keep(&t->extras, &r->extras);
 	t->stats.seen_ms = clock_ms();
 	if (is_first)
 		tune_prefix(t, r);
@@ -327,6 +329,7 @@ void target_free(struct target *t)
 		return;
 	http_target_free(t->http);
 	engine_scan_free(t->scan);
+	extras_fini(&t->extras);
 	home_unref(t->home);
 	free(t);
 }
@@ -349,6 +352,7 @@ void target_set_ready(struct target *t, bool ready)
 void target_inherit(struct target *t, const struct target *old)
 {
 	t->stats = old->stats;
+	extras_keep(&t->extras, &old->extras);
 	t->was_down = old->was_down;
 	t->start_time = old->start_time;
 	memcpy(t->marks, old->marks, sizeof(t->marks));
@@ -380,4 +384,9 @@ struct endpoint_stats target_stats(const struct target *t, int64_t now_ms)
 	    t->home->pool->options->saturation.stale_ms;
 	stats.health = (uint8_t)health_of(t, now_ms);
 	return stats;
+}
+
+const struct endpoint_extras *target_extras(const struct target *t)
+{
+	return &t->extras;
 }

@@ -38,3 +38,6 @@ void target_inherit(struct target *t, const struct target *old);
 
 /* Current numbers, health judged at `now_ms`. */
 struct endpoint_stats target_stats(const struct target *t, int64_t now_ms);
+
+/* As of the last page; lent until there is another. */
+const struct endpoint_extras *target_extras(const struct target *t);

@@ -4,12 +4,14 @@
  * Ties go to the endpoint with the fewest requests known to be there, then to chance.
  * Source: llm-d-router, picker "max-score-picker", which shuffles and sorts; the step
  * by load in between is ours: it spreads a burst that arrives at equal scores.
+ * maxNumOfEndpoints: picker_list.h.
  */
 #include "plugins/plugins.h"
 
 #include <stdbool.h>
 
 #include "endpoints.h"
+#include "plugins/picker_list.h"
 #include "rng.h"
 
 struct rank {
@@ -44,7 +46,7 @@ static size_t max_score_pick(const struct choice *c, const void *params,
 	uint64_t salt = rng_next(rng);
 	size_t n = 0;
 
-	(void)params;
+	n_best = picker_limit(params, n_best);
 	for (size_t i = 0; i < c->n; i++) {
 		struct rank mine;
 		size_t at = n;
@@ -67,5 +69,8 @@ static size_t max_score_pick(const struct choice *c, const void *params,
 
 const struct picker picker_max_score = {
 	.name = "max-score-picker",
+	.differs = "equal scores go to the endpoint with the fewest requests, then "
+	    "to chance",
+	.params = &picker_table,
 	.pick = max_score_pick,
 };

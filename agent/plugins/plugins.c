@@ -6,6 +6,23 @@
 #include <string.h>
 
 static const struct filter *const filters[] = {
+	&filter_label_selector,
+	&filter_by_label_selector,
+	&filter_by_label,
+	&filter_encode,
+	&filter_prefill,
+	&filter_decode,
+	&filter_prefix_cache_affinity,
+	&filter_slo_headroom_tier,
+	&filter_utilization,
+	&filter_utilization_detector,
+	&filter_concurrency_detector,
+	&filter_topology_affinity,
+	&filter_endpoint_subset,
+	&filter_header_based_testing,
+	&filter_session_affinity,
+	&filter_context_length,
+	&filter_endpoint_attribute,
 	NULL,
 };
 
@@ -13,13 +30,48 @@ static const struct scorer *const scorers[] = {
 	&scorer_queue,
 	&scorer_kv_cache,
 	&scorer_prefix,
+	&scorer_running_requests,
+	&scorer_load_aware,
+	&scorer_active_request,
+	&scorer_token_load,
+	&scorer_no_hit_lru,
+	&scorer_session_affinity,
+	&scorer_header_label_affinity,
+	&scorer_context_length,
+	&scorer_latency,
+	&scorer_topology_affinity,
+	&scorer_lora_affinity,
+	&scorer_endpoint_attribute,
 	NULL,
 };
 
 static const struct picker *const pickers[] = {
 	&picker_max_score,
+	&picker_random,
+	&picker_weighted_random,
 	NULL,
 };
+
+enum {
+	N_FILTERS = sizeof(filters) / sizeof(*filters),
+	N_SCORERS = sizeof(scorers) / sizeof(*scorers),
+	N_PICKERS = sizeof(pickers) / sizeof(*pickers),
+};
+
+const struct filter *filter_at(size_t i)
+{
+	return i < N_FILTERS ? filters[i] : NULL;
+}
+
+const struct scorer *scorer_at(size_t i)
+{
+	return i < N_SCORERS ? scorers[i] : NULL;
+}
+
+const struct picker *picker_at(size_t i)
+{
+	return i < N_PICKERS ? pickers[i] : NULL;
+}
 
 const struct filter *filter_find(const char *name)
 {

@@ -13,4 +13,20 @@ struct prefix_scorer_params {
 extern const struct prefix_scorer_params scorer_prefix_default;
 
 extern const struct scorer scorer_queue, scorer_kv_cache, scorer_prefix;
-extern const struct picker picker_max_score;
+extern const struct picker picker_max_score, picker_random,
+    picker_weighted_random;
+
+extern const struct filter filter_label_selector, filter_by_label_selector,
+    filter_by_label, filter_encode, filter_prefill, filter_decode,
+    filter_prefix_cache_affinity, filter_slo_headroom_tier, filter_utilization,
+    filter_utilization_detector, filter_concurrency_detector,
+    filter_topology_affinity, filter_endpoint_subset,
+    filter_header_based_testing;
+
+extern const struct filter filter_endpoint_attribute;
+extern const struct scorer scorer_lora_affinity, scorer_endpoint_attribute;
+extern const struct scorer scorer_running_requests, scorer_load_aware,
+    scorer_active_request, scorer_token_load, scorer_no_hit_lru,
+    scorer_session_affinity, scorer_header_label_affinity,
+    scorer_context_length, scorer_latency, scorer_topology_affinity;
+extern const struct filter filter_session_affinity, filter_context_length;

@@ -22,5 +22,6 @@ static void kv_cache_score(const struct choice *c, const void *params,
 
 const struct scorer scorer_kv_cache = {
 	.name = "kv-cache-utilization-scorer",
+	.differs = "stale numbers score 0",
 	.score = kv_cache_score,
 };

@@ -50,5 +50,7 @@ static void queue_score(const struct choice *c, const void *params,
 
 const struct scorer scorer_queue = {
 	.name = "queue-scorer",
+	.differs = "requests sent since the last scrape count as queued; stale "
+	    "numbers count as the longest queue",
 	.score = queue_score,
 };

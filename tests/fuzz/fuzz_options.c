@@ -3,10 +3,14 @@
 #include <string.h>
 
 #include "arena.h"
+#include "conf.h"
 #include "fault.h"
 #include "fuzz.h"
 #include "must.h"
 #include "options.h"
+#include "picker_config.h"
+#include "plugin.h"
+#include "prompt.h"
 
 static void check_endpoints(const struct endpoint_options *e, size_t n)
 {
@@ -41,6 +45,51 @@ static void check_admission(const struct pool_options *p)
 		    p->objectives[i].name) < 0);
 }
 
+static void check_params(const struct conf_table *table, const void *params)
+{
+	must((table == NULL || table->size == 0) == (params == NULL));
+}
+
+/* What a pick calls without asking. */
+static void check_profile(const struct profile *p)
+{
+	must(p->name != NULL && p->picker != NULL);
+	for (size_t i = 0; i < p->n_filters; i++)
+		check_params(p->filters[i].filter->params, p->filters[i].params);
+	for (size_t i = 0; i < p->n_scorers; i++) {
+		must(p->scorers[i].weight >= 0 && p->scorers[i].weight <= 4.3e9f);
+		check_params(p->scorers[i].scorer->params,
+		    p->scorers[i].params);
+	}
+	if (p != &profile_default)
+		check_params(p->picker->params, p->picker_params);
+}
+
+/* A report goes down its document, and no line of it breaks. */
+static void check_report(const struct picker_config *c)
+{
+	for (size_t i = 0; i < c->n_lines; i++) {
+		const struct migration_line *l = &c->lines[i];
+
+		must(i == 0 || c->lines[i - 1].line <= l->line);
+		must(l->what != NULL && strpbrk(l->what, "\r\n\033") == NULL);
+		must(l->note != NULL || l->verdict == MIGRATION_EXACT);
+	}
+}
+
+static void check_scheduling(const struct pool_options *p)
+{
+	must((p->profile == NULL) == (p->scheduling == NULL));
+	must(p->prefix.block_tokens > 0 &&
+	    p->prefix.block_tokens <= PROMPT_BLOCK_BYTES_MAX / PROMPT_TOKEN_BYTES);
+	must(p->scrape.path[0] == '/' &&
+	    p->scrape.stale_ms >= p->scrape.interval_ms);
+	if (p->profile == NULL)
+		return;
+	check_profile(p->profile);
+	check_report(p->scheduling);
+}
+
 static void as_config(struct span text)
 {
 	struct fault why = { 0 };
@@ -53,6 +102,7 @@ static void as_config(struct span text)
 	for (size_t i = 0; i < o->n_pools; i++) {
 		check_endpoints(o->pools[i].endpoints, o->pools[i].n_endpoints);
 		check_admission(&o->pools[i]);
+		check_scheduling(&o->pools[i]);
 	}
 	options_free(o);
 }

@@ -166,6 +166,30 @@ static void test_the_pool_s_own_is_behind_all_slots(void **state)
 	live_release(live, PREFIX_SLOTS_MAX);
 }
 
+/* By slot and by set; all of them may be written, and none is another's. */
+static void test_the_pool_s_tables_are_its_own(void **state)
+{
+	struct endpoint_live *live = live_new();
+	struct pool_live *p = pool_live_of(live);
+
+	(void)state;
+	assert_int_equal((uintptr_t)p->sessions % 64, 0);
+	for (size_t i = 0; i < PREFIX_SLOTS_MAX; i++)
+		p->cold[i] = UINT64_MAX;
+	for (size_t i = 0; i < LIVE_SESSIONS; i++)
+		p->sessions[i] = 1;
+	for (size_t i = 0; i < PREFIX_SLOTS_MAX; i++)
+		assert_true(p->cold[i] == UINT64_MAX);
+	assert_new(&live[PREFIX_SLOTS_MAX - 1]);
+	assert_int_equal(p->n_held, 0);
+	assert_int_equal(p->n_cold, 0);
+	live_release(live, PREFIX_SLOTS_MAX);
+	assert_ptr_equal(live_new(), live);	/* it still has them */
+	assert_ptr_equal(pool_live_of(live)->cold, p->cold);
+	assert_non_null(p->sessions);
+	live_release(live, PREFIX_SLOTS_MAX);
+}
+
 /* Bookings may point into it long after: it is used again, but not given back. */
 static void test_a_released_block_is_anew_and_outlives_its_pool(void **state)
 {
@@ -303,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_a_renewed_one_knows_nothing_of_the_old),
 		cmocka_unit_test(test_an_endpoint_has_a_cache_line_of_its_own),
 		cmocka_unit_test(test_the_pool_s_own_is_behind_all_slots),
+		cmocka_unit_test(test_the_pool_s_tables_are_its_own),
 		cmocka_unit_test(
 		    test_a_released_block_is_anew_and_outlives_its_pool),
 		cmocka_unit_test(test_blocks_in_use_are_not_given_out),

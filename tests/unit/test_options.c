@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "buf.h"
+#include "engine.h"
 #include "fault.h"
 #include "log.h"
 #include "options.h"
@@ -76,7 +77,9 @@ static const char everything[] =
     "engines:\n"
     "- {name: mine, queuedRequestsSpec: 'q', runningRequestsSpec: 'r{m=\"x\"}',"
     " kvUsageSpec: kv, cacheInfoSpec: ci, cacheBlockSizeLabelName: bs,"
-    " cacheNumBlocksLabelName: nb}\n"
+    " cacheNumBlocksLabelName: nb, extends: vllm, loraSpec: l, customMetrics:"
+    " [{attributeKey: a.b, metricSpec: 'c{d=e}'},"
+    " {attributeKey: f, metricSpec: g, fold: max}]}\n"
     "pools:\n"
     "- name: llm\n"
     "  engine: mine\n"
@@ -114,6 +117,13 @@ static void test_every_key_reaches_its_field(void **state)
 	assert_string_equal(o->engines[0].cache_info_spec, "ci");
 	assert_string_equal(o->engines[0].block_size_label, "bs");
 	assert_string_equal(o->engines[0].n_blocks_label, "nb");
+	assert_string_equal(o->engines[0].extends, "vllm");
+	assert_string_equal(o->engines[0].lora_spec, "l");
+	assert_int_equal(o->engines[0].n_custom, 2);
+	assert_string_equal(o->engines[0].custom[0].key, "a.b");
+	assert_string_equal(o->engines[0].custom[0].spec, "c{d=e}");
+	assert_int_equal(o->engines[0].custom[0].fold, FOLD_MEAN);
+	assert_int_equal(o->engines[0].custom[1].fold, FOLD_MAX);
 	assert_ptr_equal(p->engines, o->engines);
 	assert_int_equal(p->n_engines, 1);
 	assert_string_equal(p->engine, "mine");
@@ -189,6 +199,16 @@ static const struct {
 	       "- {name: a, queuedRequestsSpec: q}", 6,
 	    "engine a a second time", "line 5" },
 	{ POOL "engines: [{name: a, queuedRequestsSpec: '{'}]", 4, "", "" },
+	{ POOL "engines: [{name: a, extends: vlm}]", 4,
+	    "engine a extends vlm", "vllm" },
+	{ POOL "engines:\n- name: a\n  extends: vllm\n  customMetrics:\n"
+	       "  - {attributeKey: k}", 8, "a custom metric without metricSpec",
+	    "metricSpec: " },
+	{ POOL "engines: [{name: a, extends: vllm, customMetrics:"
+	       " [{attributeKey: k, metricSpec: m, fold: men}]}]", 4,
+	    "fold: men", "mean" },
+	{ POOL "engines: [{name: a, extends: vllm, customMetrics:"
+	       " [{attributeKey: k, metricSpec: 'm{'}]}]", 4, "", "" },
 	{ "pools:\n- {name: p, file: /f}\n- {name: p, file: /f}", 3,
 	    "pool p a second time", "line 2" },
 	{ "pools:\n- {name: p}", 2, "pool p with no endpoints",
@@ -356,7 +376,8 @@ static void test_the_last_reference_frees_them(void **state)
 
 static void test_each_load_has_its_own_number(void **state)
 {
-	struct options *a = parse("pools: [{name: p, file: /f}, {name: q, file: /f}]");
+	struct options *a = parse("pools: [{name: p, file: /f},"
+	    " {name: q, file: /f}]");
 	struct options *b = parse(POOL);
 
 	(void)state;

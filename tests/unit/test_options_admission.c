@@ -1,4 +1,4 @@
-/* Who is let in, when, and where not to: the keys of options_admission.c and feedback. */
+/* Who is let in, when, and where not to; and feedback. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

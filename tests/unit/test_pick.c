@@ -543,7 +543,8 @@ static const struct {
 	{ { .message = "too busy" }, FAIL_OPEN, 0 },
 	{ { .message = "too busy" }, FAIL_CLOSE, 503 },
 	/* An answer is an answer. */
-	{ { .status = 400 }, FAIL_OPEN, 400 }, { { .status = 400 }, FAIL_CLOSE, 400 },
+	{ { .status = 400 }, FAIL_OPEN, 400 },
+	{ { .status = 400 }, FAIL_CLOSE, 400 },
 	{ { .status = 429 }, FAIL_CLOSE, 429 },
 	{ { .status = 503 }, FAIL_OPEN, 503 },
 };

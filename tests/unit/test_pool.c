@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arena.h"
 #include "clock.h"
 #include "discover.h"
 #include "engine.h"
+#include "fault.h"
+#include "help_metrics.h"
 #include "home.h"
 #include "http.h"
 #include "log.h"
@@ -353,6 +356,133 @@ static void test_a_view_outlives_its_pool(void **state)
 	(void)state;
 }
 
+/* ---- what only some engines tell ---- */
+
+#define TELL(adapters, depth) \
+	"vllm:num_requests_waiting 0\ndepth " depth "\n" \
+	"vllm:lora_requests_info{max_lora=\"9\",running_lora_adapters=\"" \
+	adapters "\",waiting_lora_adapters=\"\"} 1\n"
+
+static struct help_metrics *server;
+static const struct engine *own_engine;
+
+static const struct engine *own_or_built_in(void *data, const char *name)
+{
+	(void)data;
+	return strcmp(name, "mine") == 0 ? own_engine : engine_find(name);
+}
+
+/* Of "a", "b" and "c" one is asked, and told what the server says now. */
+static void set_told(const char *told)
+{
+	const struct pool_context c = { .http = http, .rng = &rng,
+		.engine = own_or_built_in };
+	static const char *const names[] = { "a", "b", "c" };
+	static int64_t due_ms;		/* past every interval */
+	struct endpoint_spec specs[3];
+
+	due_ms = (due_ms == 0 ? clock_ms() : due_ms) + 100000;
+	for (size_t i = 0; i < 3; i++)
+		specs[i] = (struct endpoint_spec){ .name = names[i],
+			.host = "127.0.0.1", .address = "127.0.0.1",
+			.port = help_metrics_port(server), .engine = "mine",
+			.ready = true };
+	assert_int_equal(pool_update(pool, &c, specs, 3, false), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct target *t = pool->targets[i];
+		int64_t end = clock_ms() + 10000;
+
+		if (strcmp(target_home(t)->name, told) != 0)
+			continue;
+		pool->is_dirty = false;
+		target_beat(t, due_ms, &rng);
+		while (!pool->is_dirty && clock_ms() < end)
+			ev_run(loop, EVRUN_ONCE);
+		assert_true(pool->is_dirty);
+	}
+}
+
+static void serve_extras(void)
+{
+	static const struct custom_metric_options custom = { "k", "depth", 0 };
+	const struct engine_options o = { .name = "mine", .extends = "vllm",
+		.custom = &custom, .n_custom = 1 };
+	static struct arena *arena;
+	struct fault why = { 0 };
+
+	arena_free(arena);
+	arena = arena_new(4096, 65536);
+	own_engine = engine_make(&o, arena, &why);
+	assert_non_null(own_engine);
+	options.scrape.enabled = true;
+	server = help_metrics_start(0);
+}
+
+static void assert_extras(const struct endpoint_view *v, size_t row,
+    const char *adapter, double depth)
+{
+	const struct lora_set *lora = endpoint_lora(v, row);
+	const struct attribute *a = attribute_find(endpoint_attributes(v, row),
+	    attribute_key("k"));
+
+	assert_non_null(lora);
+	assert_non_null(a);
+	assert_int_equal(lora_find(lora, lora_name(span_of(adapter))),
+	    LORA_RUNNING);
+	assert_int_equal(lora->max, 9);
+	assert_true(a->value == depth);
+}
+
+/* Rows are by name, whoever told what first. */
+static void test_a_view_has_the_extras_of_its_rows(void **state)
+{
+	const struct endpoint_view *v;
+
+	(void)state;
+	serve_extras();
+	set("abc");
+	v = view_now();
+	assert_null(v->extras);
+	pool_view_unref(v);
+	help_metrics_say(server, 200, TELL("x,y,z", "1"));
+	set_told("c");
+	help_metrics_say(server, 200, TELL("y", "-2"));
+	set_told("a");
+	v = view_now();
+	assert_extras(v, 0, "y", -2);
+	assert_null(endpoint_lora(v, 1));
+	assert_null(endpoint_attributes(v, 1));
+	assert_extras(v, 2, "z", 1);
+	pool_view_unref(v);
+	help_metrics_stop(server);
+}
+
+/* An old view says what it said, whatever was told since and whoever is gone. */
+static void test_the_extras_of_a_view_are_its_own(void **state)
+{
+	const struct endpoint_view *old, *v;
+
+	(void)state;
+	serve_extras();
+	help_metrics_say(server, 200, TELL("x", "1"));
+	set_told("b");
+	old = view_now();
+	help_metrics_say(server, 200, TELL("y,z", "2"));
+	set_told("b");
+	v = view_now();
+	assert_extras(v, 1, "z", 2);
+	pool_view_unref(v);
+	help_metrics_say(server, 200, "vllm:num_requests_waiting 0\n");
+	set_told("b");
+	v = view_now();
+	assert_null(v->extras);
+	pool_view_unref(v);
+	pool_clear(pool);
+	assert_extras(old, 1, "x", 1);
+	pool_view_unref(old);
+	help_metrics_stop(server);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -396,6 +526,8 @@ int main(void)
 		unit(test_too_many_endpoints_change_nothing),
 		unit(test_no_slot_is_ever_shared),
 		unit(test_a_view_outlives_its_pool),
+		unit(test_a_view_has_the_extras_of_its_rows),
+		unit(test_the_extras_of_a_view_are_its_own),
 	};
 
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

@@ -9,11 +9,13 @@
 #include <cmocka.h>
 #include <ev.h>
 
+#include "arena.h"
 #include "books.h"
 #include "clock.h"
 #include "counters.h"
 #include "discover.h"
 #include "engine.h"
+#include "fault.h"
 #include "home.h"
 #include "help_metrics.h"
 #include "http.h"
@@ -38,10 +40,12 @@ static struct counters counters;
 static int64_t reconcile_after_ms;
 static int64_t now_ms;
 
+static const struct engine *own_engine;	/* NULL, or the one that is not built in */
+
 static const struct engine *engine_of(void *data, const char *name)
 {
 	(void)data;
-	return engine_find(name);
+	return own_engine != NULL ? own_engine : engine_find(name);
 }
 
 static const struct pool_context *context(void)
@@ -421,6 +425,84 @@ static void test_a_renewed_target_inherits(void **state)
 	assert_int_not_equal(stats().health, ENDPOINT_DOWN);
 }
 
+/* ---- what only some engines tell ---- */
+
+#define LORA(max, running, time) "vllm:num_requests_waiting 0\n" \
+	"vllm:lora_requests_info{max_lora=\"" max "\",running_lora_adapters=\"" \
+	running "\",waiting_lora_adapters=\"\"} " time "\n"
+
+static enum lora_state state_of(const char *adapter)
+{
+	const struct lora_set *set = target_extras(target())->lora;
+
+	return set == NULL ? LORA_ABSENT :
+	    lora_find(set, lora_name(span_of(adapter)));
+}
+
+static void test_adapters_are_those_of_the_last_good_page(void **state)
+{
+	(void)state;
+	assert_null(target_extras(target())->lora);
+	help_metrics_say(server, 200, LORA("4", "a", "1"));
+	fetch();
+	assert_int_equal(state_of("a"), LORA_RUNNING);
+	help_metrics_say(server, 200, LORA("4", "b,c,d", "2"));
+	fetch();
+	assert_int_equal(state_of("a"), LORA_ABSENT);
+	assert_int_equal(state_of("d"), LORA_RUNNING);
+	for (size_t i = 0; i < sizeof(useless) / sizeof(*useless); i++) {
+		help_metrics_say(server, useless[i].status, useless[i].page);
+		fetch();
+		assert_int_equal(state_of("d"), LORA_RUNNING);
+	}
+	help_metrics_say(server, 200, PAGE);	/* it was started anew */
+	fetch();
+	assert_null(target_extras(target())->lora);
+}
+
+/* Renewed fetches, and then fetches by another engine's names. */
+static void test_a_renewed_target_inherits_adapters(void **state)
+{
+	struct target *old = target();
+
+	(void)state;
+	help_metrics_say(server, 200, LORA("4", "a,b", "1"));
+	fetch();
+	set_endpoint(spec());
+	assert_ptr_not_equal(target(), old);
+	assert_int_equal(state_of("b"), LORA_RUNNING);
+	fetch();
+	assert_int_equal(state_of("b"), LORA_RUNNING);
+}
+
+static void test_a_custom_metric_is_an_attribute(void **state)
+{
+	const struct custom_metric_options custom = { "k", "depth", FOLD_SUM };
+	const struct engine_options o = { .name = "mine", .queued_spec = "q",
+		.custom = &custom, .n_custom = 1 };
+	struct arena *arena = arena_new(4096, 65536);
+	struct endpoint_spec s = spec();
+	struct fault why = { 0 };
+	const struct attribute *a;
+
+	(void)state;
+	own_engine = engine_make(&o, arena, &why);
+	s.engine = "mine";
+	set_endpoint(s);
+	help_metrics_say(server, 200, "q 1\ndepth 2.5\n");
+	fetch();
+	a = attribute_find(target_extras(target())->attributes,
+	    attribute_key("k"));
+	assert_non_null(a);
+	assert_true(a->value == 2.5);
+	help_metrics_say(server, 200, "q 1\n");
+	fetch();
+	assert_null(target_extras(target())->attributes);
+	pool_clear(pool);	/* its target reads by the engine */
+	own_engine = NULL;
+	arena_free(arena);
+}
+
 /* ---- reconciliation ---- */
 
 enum { LASTS_MS = 20 };
@@ -756,6 +838,9 @@ int main(void)
 		unit(test_or_not_when_auto_tune_is_off),
 		unit(test_one_that_hangs_is_given_up_at_its_timeout),
 		unit(test_a_renewed_target_inherits),
+		unit(test_adapters_are_those_of_the_last_good_page),
+		unit(test_a_renewed_target_inherits_adapters),
+		unit(test_a_custom_metric_is_an_attribute),
 		unit(test_lost_ends_are_written_off_after_a_while),
 		unit(test_an_engine_with_enough_is_no_witness_against_us),
 		unit(test_a_short_excess_loses_nothing),

@@ -1,0 +1,52 @@
+/*
+ * lora.h - the LoRA adapters that an engine says are in use, or waited for
+ *
+ * Read from the labels of one series: two lists of names, and how many adapters fit at
+ * once. An adapter in both lists is in use, and is one adapter: vLLM writes both lists
+ * from one dictionary. Names are kept as hashes, because they are only ever compared;
+ * two that collide mislead the requests that bear them and no others. Pure functions;
+ * any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "span.h"
+
+enum { LORA_ADAPTERS_MAX = 64, LORA_NAME_MAX = 512 };
+
+/* Names of the labels. */
+struct lora_labels {
+	const char *max, *running, *waiting;
+};
+
+struct lora_set {
+	uint32_t max;		/* adapters that fit at once; 0: not told */
+	uint8_t n_running, n;	/* names: those in use, then the others */
+	bool is_cut;		/* there were more, or one too long to be kept */
+	uint64_t names[];	/* lora_name(), each once */
+};
+
+enum lora_state { LORA_ABSENT, LORA_WAITING, LORA_RUNNING };
+
+uint64_t lora_name(struct span name);
+
+/* Of a set with `n` names. */
+static inline size_t lora_bytes(size_t n)
+{
+	return sizeof(struct lora_set) + n * sizeof(uint64_t);
+}
+
+/*
+ * Replaces what is in `set`, which has room for LORA_ADAPTERS_MAX names. `raw` is what
+ * stands between the braces on the page: prom_sample.labels.
+ */
+void lora_read(struct lora_set *set, struct span raw,
+    const struct lora_labels *labels);
+
+enum lora_state lora_find(const struct lora_set *set, uint64_t name);
+
+/* Could it take one more? One that named more than we keep is taken to be full. */
+bool lora_has_room(const struct lora_set *set);

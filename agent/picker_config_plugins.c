@@ -1,0 +1,359 @@
+/*
+ * picker_config_plugins.c - what each entry of `plugins:` is, by its type
+ *
+ * A type may be several things at once, as it is for llm-d: a saturation detector is
+ * a filter too. Its parameters are decoded by the rows of each. Source of who may be
+ * referred to without being listed: llm-d-router pkg/epp/config/loader.
+ */
+#include "picker_config_parts.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "arena.h"
+#include "fault.h"
+
+enum { NAMES_MAX = 256 };
+
+int picker_config_refuse(const struct decoding *d, unsigned line,
+    const char *found, const char *name, const char *want)
+{
+	fault_setf(d->in->why, d->in->file, line, "%s: %.100s", found, name);
+	if (want != NULL)
+		fault_want(d->in->why, "%s", want);
+	return -EINVAL;
+}
+
+/* ---- types ---- */
+
+static size_t all_types(const char *names[NAMES_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; filter_at(i) != NULL && n < NAMES_MAX; i++)
+		names[n++] = filter_at(i)->name;
+	for (size_t i = 0; scorer_at(i) != NULL && n < NAMES_MAX; i++)
+		names[n++] = scorer_at(i)->name;
+	for (size_t i = 0; picker_at(i) != NULL && n < NAMES_MAX; i++)
+		names[n++] = picker_at(i)->name;
+	for (size_t i = 0; other_type_at(i) != NULL && n < NAMES_MAX; i++)
+		names[n++] = other_type_at(i)->name;
+	return n;
+}
+
+static int refuse_type(const struct decoding *d, const struct reference *type)
+{
+	const char *names[NAMES_MAX];
+
+	picker_config_refuse(d, type->line, "a plugin of a type that we do not "
+	    "have", type->name, NULL);
+	conf_want_name(d->in->why, type->name, names, all_types(names));
+	return -EINVAL;
+}
+
+/* True when it is something. */
+static bool find_type(struct entry *e, const char *type)
+{
+	e->filter = filter_find(type);
+	e->scorer = scorer_find(type);
+	e->picker = picker_find(type);
+	e->other = other_type_find(type);
+	return e->filter != NULL || e->scorer != NULL || e->picker != NULL ||
+	    e->other != NULL;
+}
+
+/* ---- references ---- */
+
+struct entry *picker_config_find(const struct decoding *d, const char *name)
+{
+	for (size_t i = 0; i < d->doc.n_entries; i++)
+		if (strcmp(d->doc.entries[i].name.name, name) == 0)
+			return &d->doc.entries[i];
+	return NULL;
+}
+
+static bool is_type(const char *name)
+{
+	struct entry e;
+
+	return find_type(&e, name);
+}
+
+static int refuse_reference(const struct decoding *d, const struct reference *r)
+{
+	const char *names[NAMES_MAX];
+	size_t n = 0;
+
+	picker_config_refuse(d, r->line, "no such name under plugins", r->name,
+	    NULL);
+	if (is_type(r->name)) {
+		fault_want(d->in->why, "{type: %s} there too", r->name);
+		return -EINVAL;
+	}
+	for (; n < d->doc.n_entries && n < NAMES_MAX; n++)
+		names[n] = d->doc.entries[n].name.name;
+	if (n > 0)
+		conf_want_name(d->in->why, r->name, names, n);
+	else
+		fault_want(d->in->why, "it there");
+	return -EINVAL;
+}
+
+struct entry *picker_config_entry(struct decoding *d, const struct reference *r)
+{
+	struct entry *e = picker_config_find(d, r->name);
+
+	if (e != NULL)
+		e->is_referred = true;
+	else
+		refuse_reference(d, r);
+	return e;
+}
+
+struct entry *picker_config_role(struct decoding *d, const struct reference *r,
+    enum other_role role, const char *what)
+{
+	struct entry *e = picker_config_entry(d, r);
+
+	if (e == NULL || (e->other != NULL && e->other->role == role))
+		return e;
+	picker_config_refuse(d, r->line, "a plugin of another kind", r->name,
+	    what);
+	return NULL;
+}
+
+/* ---- parameters ---- */
+
+/*
+ * Parameters that name which producer to read from. There is one of each kind here,
+ * so all that is left to check is the name.
+ */
+static const struct {
+	const char *type, *key;
+} producer_names[] = {
+	{ "prefix-cache-scorer", "prefixMatchInfoProducerName" },
+	{ "no-hit-lru-scorer", "prefixMatchInfoProducerName" },
+	{ "no-hit-lru-scorer", "prefixPluginName" },
+	{ "latency-scorer", "prefixMatchInfoProducerName" },
+	{ "latency-scorer", "latencyPredictionInfoProducerName" },
+	{ "prefix-cache-affinity-filter", "prefixMatchInfoProducerName" },
+	{ "prefix-cache-affinity-filter", "latencyPredictionInfoProducerName" },
+	{ "prefix-cache-affinity-filter", "inFlightLoadProducerName" },
+	{ "slo-headroom-tier-filter", "latencyPredictionInfoProducerName" },
+	{ "utilization-filter", "inFlightLoadProducerName" },
+	{ "concurrency-detector", "inFlightLoadProducerName" },
+	{ "active-request-scorer", "inFlightLoadProducerName" },
+	{ "token-load-scorer", "inFlightLoadProducerName" },
+	{ "topology-affinity-filter", "topologyProducerName" },
+	{ "topology-affinity-scorer", "topologyProducerName" },
+};
+
+static bool names_producer(const struct entry *e, const char *key)
+{
+	for (size_t i = 0; i < sizeof(producer_names) / sizeof(*producer_names);
+	    i++)
+		if (strcmp(producer_names[i].key, key) == 0 &&
+		    strcmp(producer_names[i].type, e->type.name) == 0)
+			return true;
+	return false;
+}
+
+/* One that is listed, or the one that llm-d makes by itself and names by its type. */
+static int check_producer(const struct decoding *d, const struct conf *value)
+{
+	static const struct conf_row row = { .key = "a producer" };
+	const struct reference r = { value->text, value->line };
+
+	if (value->type != CONF_SCALAR)
+		return conf_refuse(d->in, &row, value, "its name");
+	if (r.name[0] == '\0' || other_type_find(r.name) != NULL)
+		return 0;
+	for (size_t i = 0; i < d->doc.n_entries; i++) {
+		const struct entry *e = &d->doc.entries[i];
+		const char *name = e->name.name != NULL ? e->name.name :
+		    e->type.name;
+
+		if (strcmp(name, r.name) == 0)
+			return 0;
+	}
+	return conf_refuse(d->in, &row, value, "a name under plugins");
+}
+
+/* The parameters without those names: what the type's own rows know. */
+static int strip_producers(const struct decoding *d, const struct entry *e,
+    struct conf *map)
+{
+	struct conf *copy, **last = &map->children;
+	int err;
+
+	for (const struct conf *c = map->children; c != NULL; c = c->next) {
+		if (names_producer(e, c->key)) {
+			err = conf_is_given(c) ? check_producer(d, c) : 0;
+			if (err != 0)
+				return err;
+			continue;
+		}
+		copy = arena_alloc(d->in->arena, sizeof(*copy));
+		if (copy == NULL)
+			return conf_no_memory(d->in);
+		*copy = *c;
+		*last = copy;
+		last = &copy->next;
+	}
+	*last = NULL;
+	return 0;
+}
+
+static int decode_by(const struct decoding *d, const struct conf_table *table,
+    const struct conf *map, void **out)
+{
+	if (table == NULL)
+		return 0;
+	*out = arena_zalloc(d->in->arena, table->size);
+	return *out != NULL ? conf_decode(d->in, table, map, *out) :
+	    conf_no_memory(d->in);
+}
+
+static const struct conf_table *params_of(const struct entry *e, size_t i)
+{
+	const struct conf_table *const tables[] = {
+		e->filter != NULL ? e->filter->params : NULL,
+		e->scorer != NULL ? e->scorer->params : NULL,
+		e->picker != NULL ? e->picker->params : NULL,
+		e->other != NULL ? e->other->params : NULL,
+	};
+
+	return i < sizeof(tables) / sizeof(*tables) ? tables[i] : NULL;
+}
+
+/* Of those, what takes no parameters may have an empty map of them. */
+static bool takes_none(const struct entry *e)
+{
+	return e->other == NULL && params_of(e, 0) == NULL &&
+	    params_of(e, 1) == NULL && params_of(e, 2) == NULL;
+}
+
+static int decode_params(const struct decoding *d, struct entry *e)
+{
+	static const struct conf_row row = { .key = "parameters" };
+	struct conf map = { .type = CONF_MAP, .line = e->type.line };
+	int err;
+
+	if (conf_is_given(e->parameters))
+		map = *e->parameters;
+	if (map.type != CONF_MAP)
+		return conf_refuse(d->in, &row, &map, "a map: key: value");
+	err = strip_producers(d, e, &map);
+	if (err == 0 && takes_none(e) && map.children != NULL)
+		err = picker_config_refuse(d, map.children->line,
+		    "a parameter of a plugin that takes none",
+		    map.children->key, "no parameters");
+	if (err == 0)
+		err = decode_by(d, params_of(e, 0), &map, &e->filter_params);
+	if (err == 0)
+		err = decode_by(d, params_of(e, 1), &map, &e->scorer_params);
+	if (err == 0)
+		err = decode_by(d, params_of(e, 2), &map, &e->picker_params);
+	if (err == 0)
+		err = decode_by(d, params_of(e, 3), &map, &e->other_params);
+	return err;
+}
+
+/* ---- entries ---- */
+
+static int resolve_entry(const struct decoding *d, struct entry *e)
+{
+	if (!find_type(e, e->type.name))
+		return refuse_type(d, &e->type);
+	return decode_params(d, e);
+}
+
+int picker_config_preset(const struct decoding *d, const char *type,
+    unsigned line, struct entry *out)
+{
+	*out = (struct entry){ .type = { type, line }, .name = { type, line } };
+	return resolve_entry(d, out);
+}
+
+int picker_config_resolve(struct decoding *d)
+{
+	for (size_t i = 0; i < d->doc.n_entries; i++) {
+		struct entry *e = &d->doc.entries[i];
+		int err = resolve_entry(d, e);
+
+		if (err != 0)
+			return err;
+		if (e->name.name == NULL)
+			e->name = e->type;
+		if (picker_config_find(d, e->name.name) != e)
+			return picker_config_refuse(d, e->name.line,
+			    "a second plugin of this name", e->name.name,
+			    "a name of its own");
+	}
+	return 0;
+}
+
+/* ---- the report ---- */
+
+static void tell_decider(struct decoding *d, const struct entry *e)
+{
+	const char *differs = e->filter != NULL ? e->filter->differs : NULL;
+
+	if (differs == NULL && e->scorer != NULL)
+		differs = e->scorer->differs;
+	if (differs == NULL && e->picker != NULL)
+		differs = e->picker->differs;
+	picker_config_tell(d, e->type.line, differs != NULL ?
+	    MIGRATION_APPROXIMATE : MIGRATION_EXACT, e->type.name, differs);
+}
+
+/* Of some roles the pool takes one; a producer works by being listed. */
+static bool is_left_over(const struct entry *e)
+{
+	return e->other->role >= OTHER_FIRST_TAKEN && !e->is_taken;
+}
+
+static void tell_left_over(struct decoding *d, const struct entry *e)
+{
+	if (e->is_referred || e->other->role == OTHER_PREFIX)
+		picker_config_tell(d, e->type.line, MIGRATION_NOT_HONOURED,
+		    e->type.name, "another one of its kind is used");
+	else
+		picker_config_tell(d, e->type.line, MIGRATION_EXACT,
+		    e->type.name, "nothing refers to it");
+}
+
+static bool is_harmless(const struct entry *e)
+{
+	const struct usage_limit *limit = e->other_params;
+
+	return e->other->role == OTHER_USAGE_LIMIT && limit != NULL &&
+	    limit->threshold == 1.0f;
+}
+
+static void tell_other(struct decoding *d, const struct entry *e)
+{
+	if (is_left_over(e))
+		tell_left_over(d, e);
+	else if (is_harmless(e))
+		picker_config_tell(d, e->type.line, MIGRATION_EXACT,
+		    e->type.name, NULL);
+	else
+		picker_config_tell(d, e->type.line, e->other->verdict,
+		    e->type.name, e->other->note);
+}
+
+void picker_config_tell_plugins(struct decoding *d)
+{
+	for (size_t i = 0; i < d->doc.n_entries; i++) {
+		const struct entry *e = &d->doc.entries[i];
+		bool decides = e->filter != NULL || e->scorer != NULL ||
+		    e->picker != NULL;
+
+		if (decides && (e->other == NULL || e->is_in_profile))
+			tell_decider(d, e);
+		if (e->other != NULL && !(decides && e->is_in_profile &&
+			is_left_over(e)))
+			tell_other(d, e);
+	}
+}

@@ -1,0 +1,392 @@
+/*
+ * picker_config_pool.c - what the document says of things that a pool has keys for
+ *
+ * Metrics, the prefix index, saturation, who waits. Where llm-d makes a plugin by
+ * itself (parsers, utilization-detector, the default policies) a reference to its type
+ * needs no entry. Source: llm-d-router pkg/epp/config/loader.
+ */
+#include "picker_config_parts.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "arena.h"
+#include "fault.h"
+#include "must.h"
+#include "plugins/detector.h"
+
+#define DEFAULT_DETECTOR "utilization-detector"
+
+enum { BLOCK_TOKENS_MIN = 64, MATCH_TOKENS_MAX = 1 << 27 };
+
+/* ---- gates ---- */
+
+static const char *const gates[] = {
+	"flowControl", "haPopulateNonLeaderDatastore",
+};
+
+enum { GATE_FLOW, GATE_LEADER, N_GATES };
+
+/* "name", "name=true" or "name=false"; the name's number, or N_GATES. */
+static size_t find_gate(const char *text, bool *is_on)
+{
+	size_t n = strcspn(text, "=");
+
+	*is_on = text[n] == '\0' || strcasecmp(text + n, "=true") == 0;
+	if (!*is_on && strcasecmp(text + n, "=false") != 0)
+		return N_GATES;
+	for (size_t i = 0; i < N_GATES; i++)
+		if (strncmp(gates[i], text, n) == 0 && gates[i][n] == '\0')
+			return i;
+	return N_GATES;
+}
+
+static int take_gate(struct decoding *d, const struct reference *r, bool *flow)
+{
+	bool is_on;
+
+	switch (find_gate(r->name, &is_on)) {
+	case GATE_FLOW:
+		*flow = is_on;
+		picker_config_tell(d, r->line, is_on ? MIGRATION_APPROXIMATE :
+		    MIGRATION_EXACT, gates[GATE_FLOW], is_on ? "requests wait in "
+		    "HAProxy, whose `timeout processing` must be above the times "
+		    "to live" : NULL);
+		return 0;
+	case GATE_LEADER:
+		picker_config_tell(d, r->line, MIGRATION_NOT_HONOURED,
+		    gates[GATE_LEADER], "there is no leader: every agent serves");
+		return 0;
+	default:
+		picker_config_refuse(d, r->line, "an unknown feature gate",
+		    r->name, NULL);
+		conf_want_name(d->in->why, r->name, gates, N_GATES);
+		return -EINVAL;
+	}
+}
+
+/* ---- metrics ---- */
+
+static struct entry *first_of(struct decoding *d, enum other_role role)
+{
+	for (size_t i = 0; i < d->doc.n_entries; i++) {
+		struct entry *e = &d->doc.entries[i];
+
+		if (e->other != NULL && e->other->role == role)
+			return e;
+	}
+	return NULL;
+}
+
+/* The first source of metrics that is referred to, in `*metrics`. */
+static int check_sources(struct decoding *d, struct entry **metrics)
+{
+	for (size_t i = 0; i < d->doc.data.n_sources; i++) {
+		const struct source_entry *s = &d->doc.data.sources[i];
+		struct entry *e = picker_config_entry(d, &s->plugin);
+
+		if (e == NULL)
+			return -EINVAL;
+		if (e->other == NULL || (e->other->role != OTHER_SCRAPE &&
+			e->other->role != OTHER_SOURCE))
+			return picker_config_refuse(d, s->plugin.line,
+			    "a plugin of another kind", s->plugin.name,
+			    "a source, as metrics-data-source");
+		if (e->other->role == OTHER_SCRAPE && *metrics == NULL)
+			*metrics = e;
+		for (size_t k = 0; k < s->n_extractors; k++)
+			if (picker_config_entry(d, &s->extractors[k]) == NULL)
+				return -EINVAL;
+	}
+	return 0;
+}
+
+static void take_engine(struct decoding *d)
+{
+	struct entry *e = first_of(d, OTHER_EXTRACTOR);
+	const struct metrics_extractor *x;
+
+	if (e == NULL)
+		return;
+	e->is_taken = true;
+	x = e->other_params;
+	d->config->engine = x->engine;
+	d->config->engine_line = x->line;
+}
+
+/* Not referred to, it is llm-d's by default, unless defaults are turned off. */
+static int take_metrics(struct decoding *d)
+{
+	struct entry *e = NULL;
+	int err = check_sources(d, &e);
+
+	if (err != 0)
+		return err;
+	if (e == NULL && d->doc.data.injects_defaults)
+		e = first_of(d, OTHER_SCRAPE);
+	else
+		d->config->never_scrapes = e == NULL;
+	if (e != NULL) {
+		e->is_taken = true;
+		d->config->scrape = e->other_params;
+	}
+	take_engine(d);
+	return 0;
+}
+
+static int take_data(struct decoding *d)
+{
+	const struct conf *map = conf_child(d->root, "dataLayer");
+	const struct reference *discovery = &d->doc.data.discovery;
+
+	if (discovery->name != NULL && picker_config_role(d, discovery,
+		OTHER_DISCOVERY, "file-discovery") == NULL)
+		return -EINVAL;
+	if (d->doc.data.peers.name != NULL)
+		picker_config_tell(d, d->doc.data.peers.line,
+		    MIGRATION_NOT_HONOURED, "peerDiscovery",
+		    "agents know nothing of each other");
+	if (d->doc.data.syncer.name != NULL)
+		picker_config_tell(d, d->doc.data.syncer.line,
+		    MIGRATION_NOT_HONOURED, "crossReplicaSyncerPluginRef",
+		    "agents know nothing of each other");
+	if (conf_is_given(map))
+		picker_config_tell(d, map->line, MIGRATION_APPROXIMATE,
+		    "dataLayer", "endpoints come from the pool's own source");
+	return take_metrics(d);
+}
+
+/* ---- parsers ---- */
+
+static int check_parser(struct decoding *d, const struct reference *r)
+{
+	const struct other_type *made = other_type_find(r->name);
+
+	if (made != NULL && made->role == OTHER_PARSER)
+		return 0;
+	return picker_config_role(d, r, OTHER_PARSER,
+	    "a parser, as openai-parser") != NULL ? 0 : -EINVAL;
+}
+
+static int check_parsers(struct decoding *d)
+{
+	int err = d->doc.parser.name != NULL ?
+	    check_parser(d, &d->doc.parser) : 0;
+
+	for (size_t i = 0; i < d->doc.n_parsers && err == 0; i++)
+		err = check_parser(d, &d->doc.parsers[i]);
+	return err;
+}
+
+/* ---- prefixes ---- */
+
+static uint32_t at_most(uint64_t v, uint32_t max)
+{
+	return v < max ? (uint32_t)v : max;
+}
+
+/* Source: GetBlockSize() and resolveMaxBlocks() of approximateprefix. */
+static int take_prefix(struct decoding *d)
+{
+	struct entry *e = first_of(d, OTHER_PREFIX);
+	struct prefix_options *o = arena_zalloc(d->in->arena, sizeof(*o));
+	const struct prefix_producer *from;
+	uint64_t tokens;
+
+	if (e == NULL)
+		return 0;
+	if (o == NULL)
+		return conf_no_memory(d->in);
+	e->is_taken = true;
+	from = e->other_params;
+	o->auto_tune = from->auto_tune;
+	o->block_tokens = from->block_tokens > BLOCK_TOKENS_MIN ?
+	    from->block_tokens : BLOCK_TOKENS_MIN;
+	tokens = from->max_match_tokens;
+	if (tokens == 0)
+		tokens = (uint64_t)from->max_match_blocks * o->block_tokens;
+	if (tokens == 0)
+		tokens = MATCH_TOKENS_MAX;
+	o->max_match_tokens = at_most(tokens, MATCH_TOKENS_MAX);
+	o->capacity_tokens = at_most((uint64_t)from->capacity_blocks *
+	    o->block_tokens, UINT32_MAX);
+	d->config->prefix = o;
+	return 0;
+}
+
+/* ---- saturation ---- */
+
+/* Who is referred to; else the default, wherever it is listed. */
+static struct reference detector_of(const struct decoding *d)
+{
+	const struct entry *e = picker_config_find(d, DEFAULT_DETECTOR);
+
+	if (d->doc.flow.detector.name != NULL)
+		return d->doc.flow.detector;
+	if (d->doc.detector.name != NULL)
+		return d->doc.detector;
+	return (struct reference){ DEFAULT_DETECTOR,
+		e != NULL ? e->name.line : 0 };
+}
+
+static int take_saturation(struct decoding *d)
+{
+	struct reference r = detector_of(d);
+	struct detector_params *params;
+	struct entry *e;
+
+	if (strcmp(r.name, DEFAULT_DETECTOR) == 0 &&
+	    picker_config_find(d, r.name) == NULL)
+		return 0;	/* llm-d makes it, with our presets */
+	e = picker_config_role(d, &r, OTHER_SATURATION,
+	    "utilization-detector or concurrency-detector");
+	if (e == NULL)
+		return -EINVAL;
+	must(e->filter != NULL && e->filter_params != NULL);
+	e->is_taken = true;
+	params = e->filter_params;
+	d->config->saturation = &params->saturation;
+	return 0;
+}
+
+/* ---- who waits ---- */
+
+/* llm-d always makes `made`; any other must be listed. */
+static int find_policy(struct decoding *d, const struct reference *r,
+    enum other_role role, const char *made, int *value)
+{
+	const struct entry *e;
+
+	*value = other_type_find(made)->value;
+	if (r->name == NULL || (strcmp(r->name, made) == 0 &&
+		picker_config_find(d, made) == NULL))
+		return 0;
+	e = picker_config_role(d, r, role, role == OTHER_FAIRNESS ?
+	    "a fairness policy" : "an ordering policy");
+	if (e == NULL)
+		return -EINVAL;
+	*value = e->other->value;
+	return 0;
+}
+
+/* llm-d reads a band's zero as the default. */
+static int take_band(struct decoding *d, const struct band_document *from,
+    struct flow_band_options *to)
+{
+	int fairness, ordering;
+	int err = find_policy(d, &from->fairness, OTHER_FAIRNESS,
+	    "global-strict-fairness-policy", &fairness);
+
+	if (err == 0)
+		err = find_policy(d, &from->ordering, OTHER_ORDERING,
+		    "fcfs-ordering-policy", &ordering);
+	if (err != 0)
+		return err;
+	*to = (struct flow_band_options){ .priority = from->priority,
+		.max_requests = from->max_requests > 0 ? from->max_requests :
+		    FLOW_BAND_MAX_REQUESTS,
+		.max_bytes = from->max_bytes > 0 ? from->max_bytes :
+		    FLOW_BAND_MAX_BYTES,
+		.fairness = (enum flow_fairness)fairness,
+		.ordering = (enum flow_ordering)ordering };
+	return 0;
+}
+
+static int take_bands(struct decoding *d, struct flow_options *to)
+{
+	const struct flow_document *from = &d->doc.flow;
+	struct flow_band_options *bands = arena_zalloc(d->in->arena,
+	    (from->n_bands + 1) * sizeof(*bands));
+	int err = bands != NULL ? 0 : conf_no_memory(d->in);
+
+	for (size_t i = 0; i < from->n_bands && err == 0; i++) {
+		err = take_band(d, &from->bands[i], &bands[i]);
+		for (size_t k = 0; k < i && err == 0; k++) {
+			if (bands[k].priority != bands[i].priority)
+				continue;
+			fault_set(d->in->why, d->in->file, from->bands[i].line,
+			    "a second band of this priority", "one each");
+			return -EINVAL;
+		}
+	}
+	to->bands = bands;
+	to->n_bands = from->n_bands;
+	if (err == 0)
+		err = take_band(d, &from->default_band, &to->default_band);
+	if (err == 0)
+		err = take_band(d, &from->default_negative_band,
+		    &to->default_negative_band);
+	return err;
+}
+
+static int check_usage_limit(struct decoding *d)
+{
+	const struct reference *r = &d->doc.flow.usage_limit;
+
+	if (r->name == NULL || (strcmp(r->name, "static-usage-limit-policy") ==
+		0 && picker_config_find(d, r->name) == NULL))
+		return 0;
+	return picker_config_role(d, r, OTHER_USAGE_LIMIT,
+	    "a usage limit policy") != NULL ? 0 : -EINVAL;
+}
+
+static void tell_flow(struct decoding *d, bool enabled)
+{
+	const struct conf *map = conf_child(d->root, "flowControl");
+
+	if (!conf_is_given(map) || !d->doc.flow.has_settings)
+		return;
+	if (!enabled)
+		picker_config_tell(d, map->line, MIGRATION_NOT_HONOURED,
+		    "flowControl", "the feature gate is off");
+	else if (d->doc.flow.is_endless)
+		picker_config_tell(d, map->line, MIGRATION_APPROXIMATE,
+		    "flowControl", "0s is an hour");
+	else
+		picker_config_tell(d, map->line, MIGRATION_EXACT, "flowControl",
+		    NULL);
+}
+
+static int take_flow(struct decoding *d, bool enabled)
+{
+	const struct flow_document *from = &d->doc.flow;
+	struct flow_control_options *o = arena_zalloc(d->in->arena, sizeof(*o));
+	int err;
+
+	if (o == NULL)
+		return conf_no_memory(d->in);
+	*o = (struct flow_control_options){ .enabled = true,
+		.ttl_ms = from->ttl_ms, .empty_ttl_ms = from->empty_ttl_ms,
+		.queue.max_requests = from->max_requests,
+		.queue.max_bytes = from->max_bytes };
+	err = take_bands(d, &o->queue);
+	if (err == 0)
+		err = check_usage_limit(d);
+	if (err != 0)
+		return err;
+	if (enabled)
+		d->config->flow = o;
+	tell_flow(d, enabled);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+int picker_config_take(struct decoding *d)
+{
+	bool flow = false;
+	int err = 0;
+
+	for (size_t i = 0; i < d->doc.n_gates && err == 0; i++)
+		err = take_gate(d, &d->doc.gates[i], &flow);
+	if (err == 0)
+		err = check_parsers(d);
+	if (err == 0)
+		err = take_data(d);
+	if (err == 0)
+		err = take_prefix(d);
+	if (err == 0)
+		err = take_saturation(d);
+	return err == 0 ? take_flow(d, flow) : err;
+}

@@ -1,0 +1,254 @@
+/*
+ * picker_config_types.c - the rows; each note says what a user of llm-d would notice
+ */
+#include "picker_config_types.h"
+
+#include <string.h>
+
+#include "flow_queue.h"
+#include "options_rows.h"
+#include "prompt.h"
+
+enum { HOUR_MS = 60 * 60 * 1000 };
+
+/* An empty text is none: llm-d's charts write them. */
+static int decode_text(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	return value->type == CONF_SCALAR && value->text[0] == '\0' ? 0 :
+	    conf_string(in, row, value, out);
+}
+
+/* What stands in agent.yaml with us: `help` says where. */
+static int decode_elsewhere(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	(void)out;
+	if (value->type == CONF_SCALAR && value->text[0] == '\0')
+		return 0;
+	return conf_refuse(in, row, value, "%s", row->help);
+}
+
+/* ---- metrics ---- */
+
+static const char *const schemes[] = { "http", "https", NULL };
+
+static const struct conf_row scrape_rows[] = {
+	{ .key = "scheme", .decode = decode_scheme, .preset = "http",
+	  .names = schemes, .offset = offsetof(struct scrape_source, https),
+	  .help = "http or https" },
+	{ .key = "path", .decode = decode_url_path, .preset = "/metrics",
+	  .offset = offsetof(struct scrape_source, path), .help = "of the page" },
+	{ .key = "port", .decode = conf_u16, .min = 1,
+	  .offset = offsetof(struct scrape_source, port),
+	  .help = "if not the endpoint's" },
+	{ .key = "interval", .decode = conf_duration, .min = 10, .max = HOUR_MS,
+	  .offset = offsetof(struct scrape_source, interval_ms),
+	  .help = "between two fetches" },
+	{ .key = "insecureSkipVerify", .decode = conf_bool, .preset = "true",
+	  .offset = offsetof(struct scrape_source, insecure_skip_verify),
+	  .help = "any certificate will do" },
+	{ .key = "caCertPath", .decode = decode_text,
+	  .offset = offsetof(struct scrape_source, ca_file), .help = "PEM" },
+	{ .key = "clientCertPath", .decode = decode_elsewhere,
+	  .help = "no client certificate: we have none to show" },
+	{ .key = "clientKeyPath", .decode = decode_elsewhere,
+	  .help = "no client certificate: we have none to show" },
+};
+
+static const struct conf_table scrape_table = {
+	.what = "metrics-data-source", .size = sizeof(struct scrape_source),
+	.rows = scrape_rows,
+	.n_rows = sizeof(scrape_rows) / sizeof(*scrape_rows),
+};
+
+static const struct conf_row extractor_rows[] = {
+	{ .key = "defaultEngine", .decode = decode_text,
+	  .offset = offsetof(struct metrics_extractor, engine),
+	  .help = "whose metric names" },
+	{ .key = "engineLabelKey", .decode = decode_elsewhere,
+	  .help = "`engine:` of each endpoint in agent.yaml" },
+	{ .key = "engineConfigs", .decode = decode_elsewhere,
+	  .help = "the same under `engines:` of agent.yaml" },
+};
+
+static int check_extractor(const struct conf_input *in,
+    const struct conf *map, void *out)
+{
+	struct metrics_extractor *e = out;
+
+	(void)in;
+	if (e->engine != NULL)
+		e->line = conf_child(map, "defaultEngine")->line;
+	return 0;
+}
+
+static const struct conf_table extractor_table = {
+	.what = "core-metrics-extractor", .size = sizeof(struct metrics_extractor),
+	.rows = extractor_rows,
+	.n_rows = sizeof(extractor_rows) / sizeof(*extractor_rows),
+	.check = check_extractor,
+};
+
+/* ---- prefixes ---- */
+
+enum {
+	BLOCK_TOKENS_PRESET = 16,
+	BLOCK_TOKENS_MAX = PROMPT_BLOCK_BYTES_MAX / PROMPT_TOKEN_BYTES,
+};
+
+static const struct conf_row prefix_rows[] = {
+	{ .key = "autoTune", .decode = conf_bool, .preset = "true",
+	  .offset = offsetof(struct prefix_producer, auto_tune),
+	  .help = "take what the engine tells" },
+	{ .key = "blockSizeTokens", .decode = conf_u32, .preset = "16",
+	  .max = BLOCK_TOKENS_MAX,
+	  .offset = offsetof(struct prefix_producer, block_tokens),
+	  .help = "64 at least, as llm-d has it" },
+	{ .key = "blockSize", .decode = conf_u32, .max = BLOCK_TOKENS_MAX,
+	  .offset = offsetof(struct prefix_producer, old_block_tokens),
+	  .help = "the same, deprecated" },
+	{ .key = "maxPrefixTokensToMatch", .decode = conf_u32,
+	  .preset = "131072",
+	  .offset = offsetof(struct prefix_producer, max_match_tokens),
+	  .help = "0: by blocks" },
+	{ .key = "maxPrefixBlocksToMatch", .decode = conf_u32,
+	  .preset = "2048",
+	  .offset = offsetof(struct prefix_producer, max_match_blocks),
+	  .help = "when no tokens are given; 0: all" },
+	{ .key = "lruCapacityPerServer", .decode = conf_u32,
+	  .preset = "31250",
+	  .offset = offsetof(struct prefix_producer, capacity_blocks),
+	  .help = "blocks of an endpoint" },
+};
+
+/* Source: ApproxPrefixCacheFactory() and makeserver() of approximateprefix. */
+static int check_prefix(const struct conf_input *in, const struct conf *map,
+    void *out)
+{
+	struct prefix_producer *p = out;
+
+	(void)in;
+	(void)map;
+	if (p->old_block_tokens > 0 && p->block_tokens == BLOCK_TOKENS_PRESET)
+		p->block_tokens = p->old_block_tokens;
+	if (p->capacity_blocks == 0)
+		p->capacity_blocks = 31250;
+	return 0;
+}
+
+static const struct conf_table prefix_producer_table = {
+	.what = "approx-prefix-cache-producer",
+	.size = sizeof(struct prefix_producer), .rows = prefix_rows,
+	.n_rows = sizeof(prefix_rows) / sizeof(*prefix_rows),
+	.check = check_prefix,
+};
+
+/* ---- policies ---- */
+
+static const struct conf_row usage_limit_rows[] = {
+	{ .key = "threshold", .decode = conf_fraction, .preset = "1",
+	  .offset = offsetof(struct usage_limit, threshold),
+	  .help = "saturation at which requests wait" },
+};
+
+static const struct conf_table usage_limit_table = {
+	.what = "static-usage-limit-policy", .size = sizeof(struct usage_limit),
+	.rows = usage_limit_rows,
+	.n_rows = sizeof(usage_limit_rows) / sizeof(*usage_limit_rows),
+};
+
+/* ---- all of them ---- */
+
+#define EXACT MIGRATION_EXACT
+#define ALIKE MIGRATION_APPROXIMATE
+#define NONE MIGRATION_NOT_HONOURED
+
+static const char estimated[] =
+    "tokens are estimated, 4 bytes each, as its `estimate` backend";
+static const char no_prompt[] = "its requests are picked without their prompt";
+static const char no_models[] =
+    "models are not asked for: adapters come from the metrics";
+static const char own_source[] = "endpoints come from the pool's own source";
+static const char full_ceiling[] = "the ceiling is 1.0 for every band";
+static const char no_eviction[] =
+    "a request that HAProxy has sent is not taken back";
+
+/*
+ * llm-d reads no parameters of a parser, a handler, or a policy of fairness or order;
+ * of the others without a table none would change what we do.
+ */
+static const struct other_type types[] = {
+	{ "single-profile-handler", OTHER_NOTHING, EXACT, NULL, NULL, 0 },
+	{ "token-producer", OTHER_NOTHING, ALIKE, estimated, NULL, 0 },
+	{ "tokenizer", OTHER_NOTHING, ALIKE, estimated, NULL, 0 },
+	{ "approx-prefix-cache-producer", OTHER_PREFIX, ALIKE,
+	  "the same hashes; leaves are evicted before roots, and insertion does not "
+	  "lag", &prefix_producer_table, 0 },
+	{ "inflight-load-producer", OTHER_NOTHING, ALIKE,
+	  "counts are raised with the pick and given back by HAProxy's log line; "
+	  "output tokens are not estimated", NULL, 0 },
+	{ "predicted-latency-producer", OTHER_NOTHING, NONE,
+	  "no latency predictor: observed latencies are used instead", NULL, 0 },
+	{ "metrics-data-source", OTHER_SCRAPE, EXACT, NULL, &scrape_table, 0 },
+	{ "core-metrics-extractor", OTHER_EXTRACTOR, ALIKE,
+	  "data-parallel engines are summed; engines of your own go under "
+	  "`engines:` of agent.yaml", &extractor_table, 0 },
+	{ "models-data-source", OTHER_SOURCE, NONE, no_models, NULL, 0 },
+	{ "models-data-extractor", OTHER_NOTHING, NONE, no_models, NULL, 0 },
+	{ "topology-extractor", OTHER_NOTHING, ALIKE,
+	  "labels of the endpoints are read, not of their nodes", NULL, 0 },
+	{ "endpoint-notification-source", OTHER_SOURCE, ALIKE, own_source, NULL,
+	  0 },
+	{ "k8s-notification-source", OTHER_SOURCE, NONE, own_source, NULL, 0 },
+	{ "file-discovery", OTHER_DISCOVERY, NONE, own_source, NULL, 0 },
+	{ "utilization-detector", OTHER_SATURATION, ALIKE,
+	  "requests sent since the last scrape count as waiting", NULL, 0 },
+	{ "concurrency-detector", OTHER_SATURATION, EXACT, NULL, NULL, 0 },
+	{ "openai-parser", OTHER_PARSER, EXACT, NULL, NULL, 0 },
+	{ "anthropic-parser", OTHER_PARSER, EXACT, NULL, NULL, 0 },
+	{ "vllmhttp-parser", OTHER_PARSER, EXACT, NULL, NULL, 0 },
+	{ "sglanghttp-parser", OTHER_PARSER, EXACT, NULL, NULL, 0 },
+	{ "passthrough-parser", OTHER_PARSER, EXACT, NULL, NULL, 0 },
+	{ "vllmgrpc-parser", OTHER_PARSER, NONE, no_prompt, NULL, 0 },
+	{ "vertexai-parser", OTHER_PARSER, NONE, no_prompt, NULL, 0 },
+	{ "global-strict-fairness-policy", OTHER_FAIRNESS, EXACT, NULL, NULL,
+	  FLOW_GLOBAL_STRICT },
+	{ "round-robin-fairness-policy", OTHER_FAIRNESS, EXACT, NULL, NULL,
+	  FLOW_ROUND_ROBIN },
+	{ "fcfs-ordering-policy", OTHER_ORDERING, EXACT, NULL, NULL, FLOW_FCFS },
+	{ "edf-ordering-policy", OTHER_ORDERING, EXACT, NULL, NULL, FLOW_EDF },
+	{ "slo-deadline-ordering-policy", OTHER_ORDERING, EXACT, NULL, NULL,
+	  FLOW_SLO_DEADLINE },
+	{ "static-usage-limit-policy", OTHER_USAGE_LIMIT, NONE, full_ceiling,
+	  &usage_limit_table, 0 },
+	{ "priority-holdback-policy", OTHER_USAGE_LIMIT, NONE, full_ceiling,
+	  NULL, 0 },
+	{ "soft-reflective-ceiling-policy", OTHER_USAGE_LIMIT, NONE,
+	  full_ceiling, NULL, 0 },
+	{ "sheddable-eviction-filter", OTHER_NOTHING, NONE, no_eviction, NULL, 0 },
+	{ "priority-then-time-eviction-order-policy", OTHER_NOTHING, NONE,
+	  no_eviction, NULL, 0 },
+	{ "latency-slo-admitter", OTHER_NOTHING, NONE,
+	  "requests that no endpoint is fast enough for are served", NULL, 0 },
+	{ "probabilistic-admitter", OTHER_NOTHING, NONE,
+	  "negative priorities are refused when the pool is full, not before",
+	  NULL, 0 },
+	{ "agent-identity", OTHER_NOTHING, NONE,
+	  "the fairness id is x-llm-d-inference-fairness-id alone", NULL, 0 },
+	{ "request-attribute-reporter", OTHER_NOTHING, NONE,
+	  "no cost headers: HAProxy does not show us answers", NULL, 0 },
+};
+
+const struct other_type *other_type_at(size_t i)
+{
+	return i < sizeof(types) / sizeof(*types) ? &types[i] : NULL;
+}
+
+const struct other_type *other_type_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (strcmp(types[i].name, name) == 0)
+			return &types[i];
+	return NULL;
+}

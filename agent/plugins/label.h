@@ -1,0 +1,38 @@
+/*
+ * label.h - what plugins ask an endpoint's labels
+ *
+ * Values are compared byte by byte, as Kubernetes does. Pure; any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf.h"
+
+struct choice;
+struct endpoint;
+
+/* NULL when it has no label of that key. */
+const char *label_value(const struct endpoint *e, const char *key);
+
+/* False for NULL. */
+bool label_is_one_of(const char *value, const char *const *values, size_t n);
+
+/* Parameters of by-label: what a label's value may be. */
+struct label_rule {
+	const char *key;
+	const char *const *values;
+	size_t n_values;
+	bool allows_none;	/* an endpoint without the label passes */
+};
+
+/* Clears keep[i] of the candidates that break the rule. */
+void label_keep(const struct choice *c, const struct label_rule *rule,
+    bool *keep);
+
+/* For conf_list: an array of const char *, each any scalar, empty ones too. */
+extern const struct conf_table label_values_table;
+
+/* The same of one value: a label may well be empty. */
+conf_decode_f label_decode_value;

@@ -1,0 +1,56 @@
+/*
+ * scorer_header_label_affinity.c - endpoints whose label says what a header asks for
+ *
+ *	header's value == label's value: 1; else, or without the header: 0
+ *
+ * Source: llm-d-router, scorer "header-label-affinity-scorer".
+ */
+#include "plugins/plugins.h"
+
+#include "conf.h"
+#include "endpoints.h"
+#include "plugins/label.h"
+#include "request.h"
+
+struct affinity_params {
+	const char *header, *label;
+};
+
+static const struct conf_row rows[] = {
+	{ .key = "headerName", .decode = conf_string, .required = true,
+	  .offset = offsetof(struct affinity_params, header),
+	  .help = "of the request; in any case" },
+	{ .key = "labelKey", .decode = conf_string, .required = true,
+	  .offset = offsetof(struct affinity_params, label),
+	  .help = "of the endpoint" },
+};
+
+static const struct conf_table table = {
+	.what = "header-label-affinity-scorer",
+	.size = sizeof(struct affinity_params),
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(*rows),
+};
+
+static void affinity_score(const struct choice *c, const void *params,
+    float *out)
+{
+	const struct affinity_params *p = params;
+	struct span wanted;
+	bool is_asked = request_header(c->request, p->header, &wanted) &&
+	    wanted.len > 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const char *value = is_asked ? label_value(
+		    &c->view->endpoints[c->rows[i]], p->label) : NULL;
+
+		out[i] = value != NULL && span_is_text(wanted, value) ?
+		    1.0f : 0.0f;
+	}
+}
+
+const struct scorer scorer_header_label_affinity = {
+	.name = "header-label-affinity-scorer",
+	.params = &table,
+	.score = affinity_score,
+};

@@ -1,0 +1,307 @@
+/*
+ * scorer_latency.c - endpoints by how much faster they are than what is asked for
+ *
+ *	headroom = what the request asks for - what it is likely to get
+ *
+ * of the time to first token and of the time between tokens. One group of candidates
+ * is scored, the first of these that has any; all others score 0:
+ *
+ *	both headrooms >= 0;  nothing of ours in flight there;
+ *	only between tokens < 0;  only to the first token < 0;  both < 0
+ *
+ *	n = (|headroom| - min) / (max - min) within the group, 0.5 where all are alike
+ *	x = ttftWeight (.8) * n of the first token + tpotWeight (.2) * n between tokens
+ *	score = .01 + .99 * (1 - x), with headroomSelectionStrategy "most", in the first
+ *	    group only, .01 + .99 * x
+ *
+ * Where all are alike in one of the two, the other weighs all. Objectives are headers,
+ * x-llm-d-slo-ttft-ms and x-llm-d-slo-tpot-ms (or without "llm-d-"), in whole
+ * milliseconds; one that is not given is 0, so that the fastest endpoint is best.
+ *
+ * Source: llm-d-router, scorer "latency-scorer". There, a model trained on the
+ * endpoint's state and this request's length predicts. We have none: likely is what
+ * the last requests there got (moving averages, by `feedback:`), to the first token
+ * once more for each request sent since the last scrape, which is ahead of this one
+ * and not in any average yet. So a long prompt is expected to take as long as a short
+ * one, and averages lag. An endpoint without a sample is taken for the best of those
+ * that have one: it is tried, but not by everybody at once. Scores are not rounded to
+ * hundredths.
+ *
+ * Without any sample, as there: free KV cache, (max - q) / max and the prompt's share
+ * that is cached, weighted by compositeKVWeight, compositeQueueWeight and
+ * compositePrefixWeight (1 each). Stale numbers count as full and longest.
+ */
+#include "plugins/plugins.h"
+
+#include "conf.h"
+#include "endpoints.h"
+#include "json.h"
+#include "request.h"
+
+enum strategy { STRATEGY_LEAST, STRATEGY_MOST };
+
+static const char *const strategies[] = { "least", "most", NULL };
+
+struct latency_params {
+	float ttft_weight, token_weight;
+	enum strategy strategy;
+	float kv_weight, queue_weight, prefix_weight;
+	const char *unused;
+};
+
+#define LATENCY(field) offsetof(struct latency_params, field)
+
+static const struct conf_row rows[] = {
+	{ .key = "ttftWeight", .decode = conf_fraction, .preset = "0.8",
+	  .offset = LATENCY(ttft_weight), .help = "of the first token" },
+	{ .key = "tpotWeight", .decode = conf_fraction, .preset = "0.2",
+	  .offset = LATENCY(token_weight), .help = "of those behind it" },
+	{ .key = "headroomSelectionStrategy", .decode = conf_enum,
+	  .preset = "least", .names = strategies, .offset = LATENCY(strategy),
+	  .help = "least: just fast enough first; most: the fastest" },
+	{ .key = "compositeKVWeight", .decode = conf_fraction, .preset = "1",
+	  .offset = LATENCY(kv_weight), .help = "while nothing is known" },
+	{ .key = "compositeQueueWeight", .decode = conf_fraction,
+	  .preset = "1", .offset = LATENCY(queue_weight),
+	  .help = "while nothing is known" },
+	{ .key = "compositePrefixWeight", .decode = conf_fraction,
+	  .preset = "1", .offset = LATENCY(prefix_weight),
+	  .help = "while nothing is known" },
+	{ .key = "latencyPredictionInfoProducerName", .decode = conf_string,
+	  .offset = LATENCY(unused), .help = "there is none: without effect" },
+	{ .key = "prefixMatchInfoProducerName", .decode = conf_string,
+	  .offset = LATENCY(unused), .help = "there is one: without effect" },
+};
+
+static const struct conf_table table = {
+	.what = "latency-scorer",
+	.size = sizeof(struct latency_params),
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(*rows),
+};
+
+enum { TTFT, TOKEN, N_TIMES };
+
+/* In microseconds; doubles, since a float times a count might be infinite. */
+struct times {
+	double us[N_TIMES];
+};
+
+static uint64_t header_ms(const struct request *r, const char *name)
+{
+	struct span value;
+	uint64_t ms;
+
+	return request_header(r, name, &value) && json_uint(value, &ms) ? ms : 0;
+}
+
+static struct times objective_of(const struct request *r)
+{
+	uint64_t token_ms = header_ms(r, "x-llm-d-slo-tpot-ms");
+
+	if (token_ms == 0)
+		token_ms = header_ms(r, "x-slo-tpot-ms");
+	return (struct times){ { r->slo_ttft_ms * 1000.0,
+		(double)token_ms * 1000.0 } };
+}
+
+/* ---- what is likely ---- */
+
+static double seen(const struct endpoint_live *l, int which)
+{
+	return (double)ewma_get(which == TTFT ? &l->ttft_us : &l->token_us);
+}
+
+/* False: no candidate has a sample. What none has one of is 0: it binds nobody. */
+static bool find_best(const struct choice *c, struct times *best)
+{
+	double us[N_TIMES] = { -1, -1 };
+
+	for (size_t i = 0; i < c->n; i++)
+		for (int k = 0; k < N_TIMES; k++) {
+			double v = seen(endpoint_live(c->view, c->rows[i]), k);
+
+			if (v >= 0 && (us[k] < 0 || v < us[k]))
+				us[k] = v;
+		}
+	for (int k = 0; k < N_TIMES; k++)
+		best->us[k] = us[k] > 0 ? us[k] : 0;
+	return us[TTFT] >= 0 || us[TOKEN] >= 0;
+}
+
+static struct times headroom_at(const struct choice *c, size_t i,
+    const struct times *objective, const struct times *best)
+{
+	struct times t;
+
+	for (int k = 0; k < N_TIMES; k++) {
+		double v = seen(endpoint_live(c->view, c->rows[i]), k);
+
+		if (v < 0)
+			v = best->us[k];
+		if (k == TTFT)
+			v *= 1.0 + c->unsettled[i];
+		t.us[k] = objective->us[k] - v;
+	}
+	return t;
+}
+
+/* ---- groups ---- */
+
+enum group {
+	GROUP_FAST, GROUP_IDLE, GROUP_TOKEN, GROUP_TTFT, GROUP_SLOW, N_GROUPS,
+};
+
+static enum group group_of(const struct choice *c, size_t i,
+    const struct times *headroom)
+{
+	const struct endpoint_live *l = endpoint_live(c->view, c->rows[i]);
+	bool is_late = headroom->us[TTFT] < 0;
+	bool is_slow = headroom->us[TOKEN] < 0;
+
+	if (!is_late && !is_slow)
+		return GROUP_FAST;
+	if (live_count_get(&l->requests) == 0)
+		return GROUP_IDLE;
+	return is_late && is_slow ? GROUP_SLOW :
+	    is_slow ? GROUP_TOKEN : GROUP_TTFT;
+}
+
+struct extent {
+	double min[N_TIMES], max[N_TIMES];
+	bool is_used;
+};
+
+static double size_of(double v)
+{
+	return v < 0 ? -v : v;
+}
+
+static void extend(struct extent *e, const struct times *headroom)
+{
+	for (int k = 0; k < N_TIMES; k++) {
+		double v = size_of(headroom->us[k]);
+
+		if (!e->is_used || v < e->min[k])
+			e->min[k] = v;
+		if (!e->is_used || v > e->max[k])
+			e->max[k] = v;
+	}
+	e->is_used = true;
+}
+
+/* x as a sum: at + by[TTFT] * |headroom| + by[TOKEN] * |headroom|. */
+struct scale {
+	double at, by[N_TIMES];
+};
+
+static struct scale scale_of(const struct latency_params *p,
+    const struct extent *e)
+{
+	double sum = (double)p->ttft_weight + (double)p->token_weight;
+	double weights[N_TIMES], width[N_TIMES];
+	struct scale s = { 0 };
+
+	for (int k = 0; k < N_TIMES; k++)
+		width[k] = e->max[k] - e->min[k];
+	weights[TTFT] = sum > 0 ? (double)p->ttft_weight / sum : 1.0;
+	if ((width[TTFT] > 0) != (width[TOKEN] > 0))
+		weights[TTFT] = width[TTFT] > 0 ? 1.0 : 0.0;
+	weights[TOKEN] = 1.0 - weights[TTFT];
+	for (int k = 0; k < N_TIMES; k++) {
+		s.by[k] = width[k] > 0 ? weights[k] / width[k] : 0.0;
+		s.at += width[k] > 0 ? -s.by[k] * e->min[k] : weights[k] * 0.5;
+	}
+	return s;
+}
+
+static float clamped(double v)
+{
+	return v > 1 ? 1.0f : v > 0 ? (float)v : 0.0f;
+}
+
+/* Averages move while we look: what has left the group by now scores 0. */
+static void score_group(const struct choice *c, const struct latency_params *p,
+    const struct times *objective, const struct times *best, enum group group,
+    const struct extent *e, float *out)
+{
+	struct scale s = scale_of(p, e);
+	bool is_most = p->strategy == STRATEGY_MOST && group == GROUP_FAST;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct times h = headroom_at(c, i, objective, best);
+		double x = s.at + s.by[TTFT] * size_of(h.us[TTFT]) +
+		    s.by[TOKEN] * size_of(h.us[TOKEN]);
+
+		out[i] = group_of(c, i, &h) != group ? 0.0f :
+		    0.01f + 0.99f * clamped(is_most ? x : 1.0 - x);
+	}
+}
+
+/* ---- while nothing is known ---- */
+
+static uint64_t queue_at(const struct choice *c, size_t i)
+{
+	return (uint64_t)c->view->stats[c->rows[i]].queued + c->unsettled[i];
+}
+
+static bool is_fresh(const struct choice *c, size_t i)
+{
+	return c->view->stats[c->rows[i]].health == ENDPOINT_FRESH;
+}
+
+static void score_composite(const struct choice *c,
+    const struct latency_params *p, float *out)
+{
+	float sum = p->kv_weight + p->queue_weight + p->prefix_weight;
+	size_t n_blocks = c->request->n_blocks;
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (is_fresh(c, i) && queue_at(c, i) > most)
+			most = queue_at(c, i);
+	for (size_t i = 0; i < c->n; i++) {
+		float room = is_fresh(c, i) ?
+		    1.0f - c->view->stats[c->rows[i]].kv_used : 0.0f;
+		float queue = !is_fresh(c, i) ? 0.0f : most == 0 ? 1.0f :
+		    (float)(most - queue_at(c, i)) / (float)most;
+		float held = n_blocks == 0 ? 0.0f :
+		    (float)c->matched[i] / (float)n_blocks;
+
+		out[i] = clamped(sum <= 0 ? (double)room :
+		    (double)(p->kv_weight / sum * room +
+			p->queue_weight / sum * queue +
+			p->prefix_weight / sum * held));
+	}
+}
+
+static void latency_score(const struct choice *c, const void *params,
+    float *out)
+{
+	const struct latency_params *p = params;
+	struct times objective = objective_of(c->request), best;
+	struct extent extents[N_GROUPS] = { 0 };
+	size_t group = GROUP_FAST;
+
+	if (!find_best(c, &best)) {
+		score_composite(c, p, out);
+		return;
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		struct times h = headroom_at(c, i, &objective, &best);
+
+		extend(&extents[group_of(c, i, &h)], &h);
+	}
+	while (!extents[group].is_used)		/* one of them is: n > 0 */
+		group++;
+	score_group(c, p, &objective, &best, (enum group)group,
+	    &extents[group], out);
+}
+
+const struct scorer scorer_latency = {
+	.name = "latency-scorer",
+	.differs = "averages that were observed instead of predictions; needs "
+	    "feedback",
+	.params = &table,
+	.score = latency_score,
+};

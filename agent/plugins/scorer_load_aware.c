@@ -1,0 +1,55 @@
+/*
+ * scorer_load_aware.c - half a point for an empty queue, less and less for longer ones
+ *
+ *	score = 0.5 * (1 - min(q, T) / T),  T = threshold (128)
+ *
+ * Source: llm-d-router, scorer "load-aware-scorer". Unlike queue-scorer it measures by
+ * a fixed rule: short queues are nearly alike, however the other candidates fare. As
+ * there, q is what was scraped; what we have sent since is added. Stale numbers score
+ * 0, as a queue of T does.
+ */
+#include "plugins/plugins.h"
+
+#include "conf.h"
+#include "endpoints.h"
+
+struct load_params {
+	uint32_t threshold;
+};
+
+static const struct conf_row rows[] = {
+	{ .key = "threshold", .decode = conf_u32, .preset = "128", .min = 1,
+	  .offset = offsetof(struct load_params, threshold),
+	  .help = "a queue as long as that is as bad as any" },
+};
+
+static const struct conf_table table = {
+	.what = "load-aware-scorer",
+	.size = sizeof(struct load_params),
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(*rows),
+};
+
+static void load_score(const struct choice *c, const void *params, float *out)
+{
+	const struct load_params *p = params;
+	float scale = 1.0f / (float)p->threshold;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
+		uint64_t q = (uint64_t)s->queued + c->unsettled[i];
+
+		if (s->health != ENDPOINT_FRESH || q >= p->threshold)
+			out[i] = 0.0f;
+		else
+			out[i] = 0.5f - 0.5f * scale * (float)q;
+	}
+}
+
+const struct scorer scorer_load_aware = {
+	.name = "load-aware-scorer",
+	.differs = "requests sent since the last scrape count as queued; stale "
+	    "numbers score 0",
+	.params = &table,
+	.score = load_score,
+};

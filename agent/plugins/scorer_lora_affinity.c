@@ -1,0 +1,64 @@
+/*
+ * scorer_lora_affinity.c - where the adapter that the request names is loaded, or fits
+ *
+ *	in use 1; room for one more 0.8; waited for 0.6; else 0
+ *
+ * Source: llm-d-router, scorer "lora-affinity-scorer". Room is fewer names than
+ * max_lora; there the two lists are added up, which counts each adapter of vLLM twice.
+ * As there, a model that nobody has loaded is an adapter not loaded yet, the base model
+ * too. An engine that tells no adapters, and one whose numbers are stale, scores 0.
+ */
+#include "plugins/plugins.h"
+
+#include "endpoints.h"
+#include "json.h"
+#include "lora.h"
+#include "request.h"
+
+/* One too long to be an adapter that we keep is none. */
+static uint64_t adapter_of(struct span model)
+{
+	char name[LORA_NAME_MAX];
+	size_t len;
+
+	if (model.len > 0 && memchr(model.ptr, '\\', model.len) != NULL) {
+		len = json_unescape(model, name, sizeof(name));
+		if (len != SIZE_MAX)
+			model = (struct span){ name, len };
+	}
+	return lora_name(model);
+}
+
+static float score_of(const struct lora_set *set, uint64_t adapter)
+{
+	enum lora_state state = lora_find(set, adapter);
+
+	if (state == LORA_RUNNING)
+		return 1.0f;
+	if (lora_has_room(set))
+		return 0.8f;
+	return state == LORA_WAITING ? 0.6f : 0.0f;
+}
+
+static void lora_affinity_score(const struct choice *c, const void *params,
+    float *out)
+{
+	uint64_t adapter = adapter_of(c->request->model);
+
+	(void)params;
+	for (size_t i = 0; i < c->n; i++) {
+		uint32_t row = c->rows[i];
+		const struct lora_set *set = endpoint_lora(c->view, row);
+
+		out[i] = set != NULL &&
+		    c->view->stats[row].health == ENDPOINT_FRESH ?
+		    score_of(set, adapter) : 0.0f;
+	}
+}
+
+const struct scorer scorer_lora_affinity = {
+	.name = "lora-affinity-scorer",
+	.differs = "an adapter that vLLM lists twice is counted once; stale "
+	    "numbers score 0",
+	.score = lora_affinity_score,
+};

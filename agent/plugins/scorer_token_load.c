@@ -1,0 +1,68 @@
+/*
+ * scorer_token_load.c - the fewer tokens wait for their prefill there, the better
+ *
+ *	score = 1 - min(t, T) / T,  T = queueThresholdTokens (4194304: 128 of 32k)
+ *	t = tokens in flight there + what of this prompt it does not hold
+ *
+ * Tokens in flight are prompt tokens that were not cached when sent, until the first
+ * token of the answer. Source: llm-d-router, scorer "token-load-scorer", with its
+ * inflight-load-producer. No number of an engine is needed, so none can be stale; but
+ * somebody must tell of first tokens (`feedback:`). Four bytes are one token, and what
+ * of a body we could not see counts too, as in pick.c.
+ */
+#include "plugins/plugins.h"
+
+#include "conf.h"
+#include "endpoints.h"
+#include "prompt.h"
+#include "request.h"
+
+struct token_params {
+	uint64_t threshold;
+	const char *unused;
+};
+
+static const struct conf_row rows[] = {
+	{ .key = "queueThresholdTokens", .decode = conf_u64,
+	  .preset = "4194304", .min = 1,
+	  .offset = offsetof(struct token_params, threshold),
+	  .help = "so many tokens are as bad as any more" },
+	{ .key = "inFlightLoadProducerName", .decode = conf_string,
+	  .offset = offsetof(struct token_params, unused),
+	  .help = "there is one: without effect" },
+};
+
+static const struct conf_table table = {
+	.what = "token-load-scorer",
+	.size = sizeof(struct token_params),
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(*rows),
+};
+
+static uint64_t uncached_tokens(const struct choice *c, size_t i)
+{
+	uint64_t bytes = c->request->prompt_bytes + c->request->unseen_bytes;
+	uint64_t held = (uint64_t)c->matched[i] * c->view->block_bytes;
+
+	return bytes > held ? (bytes - held) / PROMPT_TOKEN_BYTES : 0;
+}
+
+static void token_score(const struct choice *c, const void *params, float *out)
+{
+	const struct token_params *p = params;
+	float scale = 1.0f / (float)p->threshold;
+
+	for (size_t i = 0; i < c->n; i++) {
+		uint64_t t = live_count_get(&endpoint_live(c->view,
+		    c->rows[i])->tokens) + uncached_tokens(c, i);
+
+		out[i] = t < p->threshold ? 1.0f - scale * (float)t : 0.0f;
+	}
+}
+
+const struct scorer scorer_token_load = {
+	.name = "token-load-scorer",
+	.differs = "first tokens and ends are told by HAProxy: set feedback",
+	.params = &table,
+	.score = token_score,
+};

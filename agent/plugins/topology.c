@@ -1,0 +1,67 @@
+/*
+ * topology.c - four labels an endpoint, compared from the tightest on
+ */
+#include "plugins/topology.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "endpoints.h"
+#include "plugin.h"
+#include "plugins/address_list.h"
+#include "plugins/label.h"
+#include "request.h"
+
+const char *const topology_names[] = {
+	[TOPOLOGY_HOST] = "host", [TOPOLOGY_RACK] = "rack",
+	[TOPOLOGY_ZONE] = "zone", [TOPOLOGY_REGION] = "region", NULL,
+};
+
+static const char *const keys[] = {
+	[TOPOLOGY_HOST] = "kubernetes.io/hostname",
+	[TOPOLOGY_RACK] = "topology.kubernetes.io/rack",
+	[TOPOLOGY_ZONE] = "topology.kubernetes.io/zone",
+	[TOPOLOGY_REGION] = "topology.kubernetes.io/region",
+};
+
+struct topology topology_of(const struct endpoint *e)
+{
+	struct topology t;
+
+	for (size_t i = 0; i < TOPOLOGY_NONE; i++) {
+		t.at[i] = label_value(e, keys[i]);
+		if (t.at[i] != NULL && t.at[i][0] == '\0')
+			t.at[i] = NULL;
+	}
+	return t;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+enum topology_level topology_shared(const struct topology *a,
+    const struct topology *b)
+{
+	size_t level = TOPOLOGY_HOST;
+
+	while (level < TOPOLOGY_NONE && !is_same(a->at[level], b->at[level]))
+		level++;
+	return (enum topology_level)level;
+}
+
+const struct endpoint *topology_peer(const struct choice *c)
+{
+	const struct endpoint_view *view = c->view;
+	struct address peer;
+	struct span value;
+
+	if (!request_header(c->request, "x-epp-peer", &value) ||
+	    !address_parse(&peer, value))
+		return NULL;
+	for (size_t i = 0; i < view->n_endpoints; i++)
+		if (address_names(&peer, view->endpoints[i].addr))
+			return &view->endpoints[i];
+	return NULL;
+}

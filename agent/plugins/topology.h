@@ -1,0 +1,42 @@
+/*
+ * topology.h - how near two endpoints are to each other, by their labels
+ *
+ * kubernetes.io/hostname, topology.kubernetes.io/rack, /zone and /region, from the
+ * nearest to the farthest; the tightest one that both have, with the same value, is
+ * the level they share. An empty value is none. Source: llm-d-router,
+ * scheduling/util/topology and datalayer/extractor/topology. Pure; any thread.
+ */
+#pragma once
+
+#include <stddef.h>
+
+struct choice;
+struct endpoint;
+
+enum topology_level {
+	TOPOLOGY_HOST,
+	TOPOLOGY_RACK,
+	TOPOLOGY_ZONE,
+	TOPOLOGY_REGION,
+	TOPOLOGY_NONE,		/* nothing in common */
+};
+
+/* For conf_enum: host, rack, zone, region, as llm-d spells them. */
+extern const char *const topology_names[];
+
+/* Where an endpoint is; NULL for what it does not say. Borrows its labels. */
+struct topology {
+	const char *at[TOPOLOGY_NONE];
+};
+
+struct topology topology_of(const struct endpoint *e);
+
+enum topology_level topology_shared(const struct topology *a,
+    const struct topology *b);
+
+/*
+ * The endpoint that this request is to be near to, or NULL: the one of the pool that
+ * the header x-epp-peer names, by ip:port, or by ip: the first one that has it.
+ * llm-d takes the one that an earlier profile picked, and knows no header yet.
+ */
+const struct endpoint *topology_peer(const struct choice *c);
