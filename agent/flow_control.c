@@ -140,6 +140,7 @@ static void serve(struct flow_control *f, const struct endpoint_view *view,
 	counter_add(f->counters.dispatched, 1);
 	if (view != NULL) {
 		arena_reset(f->arena);
+		h->request.now_ms = clock_ms();
 		pick_endpoint(&pick, view, &h->request, &f->rng, f->arena);
 		books_open(f->books, h->ask.id, &pick, h->request.stream,
 		    clock_us(), &f->counters);

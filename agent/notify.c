@@ -93,6 +93,7 @@ static enum notify_result schedule(const struct notify *n,
 	arena_reset(n->arena);
 	request_parse(&request, ask, view->block_bytes, view->max_blocks,
 	    n->arena);
+	request.now_ms = n->now_us / 1000;
 	admission = admission_of(view, &request);
 	if (admission == ADMIT_WAIT && may_wait && n->hold != NULL &&
 	    n->hold(n->data, view, &request))

@@ -46,7 +46,8 @@ static bool picking_init(struct picking *p, const struct endpoint_view *view,
 	size_t n = view->n_endpoints;
 
 	*p = (struct picking){
-		.choice = { .view = view, .request = request },
+		.choice = { .view = view, .request = request,
+			.now_ms = request->now_ms },
 		.rng = rng,
 		.rows = arena_alloc(arena, n * sizeof(*p->rows)),
 		.unsettled = arena_alloc(arena, n * sizeof(*p->unsettled)),

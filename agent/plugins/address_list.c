@@ -34,7 +34,7 @@ static bool skip(struct span *s, char c)
 	return true;
 }
 
-/* Four numbers up to 255, no zero before another digit: as inet_pton() has it. */
+/* Four numbers up to 255, no zero before a digit: as inet_pton() has it. */
 static bool parse_v4(unsigned char bytes[4], struct span s)
 {
 	for (size_t i = 0; i < 4; i++) {
@@ -92,8 +92,10 @@ static bool parse_port(uint16_t *port, struct span s)
 			return false;
 		n = n * 10 + (uint32_t)(s.ptr[i] - '0');
 	}
+	if (n == 0 || n > UINT16_MAX)
+		return false;
 	*port = (uint16_t)n;
-	return n > 0 && n <= UINT16_MAX;
+	return true;
 }
 
 /* Takes what is before the first `end` off `s`, and `end` with it. */
@@ -127,10 +129,7 @@ static bool parse_bare(struct address *a, struct span text)
 {
 	struct span rest = text, ip = take(&rest, ':');
 
-	if (parse_port(&a->port, rest))
-		return parse_ip(&a->ip, ip);
-	a->port = 0;
-	return parse_ip(&a->ip, text);
+	return parse_ip(&a->ip, parse_port(&a->port, rest) ? ip : text);
 }
 
 bool address_parse(struct address *a, struct span text)
@@ -172,9 +171,11 @@ static void sort(struct address *at, size_t n)
 			struct address moving = at[i];
 			size_t k = i;
 
-			for (; k >= gap &&
-			    by_ip_then_port(&moving, &at[k - gap]) < 0; k -= gap)
+			while (k >= gap &&
+			    by_ip_then_port(&moving, &at[k - gap]) < 0) {
 				at[k] = at[k - gap];
+				k -= gap;
+			}
 			at[k] = moving;
 		}
 }

@@ -31,5 +31,5 @@ bool address_parse(struct address *a, struct span text);
 /* Is `text`, an endpoint's addr, what `a` names? */
 bool address_names(const struct address *a, struct span text);
 
-/* Keeps the candidates that the list names, and clears keep[i] of all others. */
+/* Keeps the candidates that the list names; clears keep[i] of all others. */
 void address_list_keep(const struct choice *c, struct span list, bool *keep);

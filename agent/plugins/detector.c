@@ -13,7 +13,7 @@ const struct saturation_options detector_presets = {
 	.max_token_concurrency = 1000000, .retry_after_s = 1,
 };
 
-/* A float's 0.7 is a little less than what was written, in six digits at most. */
+/* A float's 0.7 is a little less than what was written, in six digits. */
 double detector_limit(double limit, float headroom)
 {
 	return limit * (1 + round((double)headroom * 1e6) / 1e6);

@@ -86,7 +86,7 @@ static void concurrency_filter(const struct choice *c, const void *params,
 
 const struct filter filter_concurrency_detector = {
 	.name = "concurrency-detector",
-	.differs = "as a filter it keeps everybody when all are full, and it needs "
+	.differs = "as a filter it keeps everybody when all are full; needs "
 	    "`feedback:`",
 	.params = &table,
 	.filter = concurrency_filter,

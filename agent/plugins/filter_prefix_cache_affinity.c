@@ -103,7 +103,7 @@ static double ttft_of(const struct choice *c, size_t i,
 
 struct group {
 	size_t n;
-	double best_ms;		/* of those that tell; negative: none does */
+	double best_ms;		/* negative: nothing is known of any */
 };
 
 static void add(struct group *g, double ttft_ms)
@@ -137,7 +137,8 @@ static void affinity_filter(const struct choice *c, const void *params,
 
 	for (size_t i = 0; i < c->n; i++)
 		add(is_sticky(c, i, p) ? &sticky : &others, ttft_of(c, i, p));
-	if (sticky.n == 0 || is_gate_open(&sticky, &others, p) || explores(c, p))
+	if (sticky.n == 0 || is_gate_open(&sticky, &others, p) ||
+	    explores(c, p))
 		return;
 	for (size_t i = 0; i < c->n; i++)
 		keep[i] = is_sticky(c, i, p);
@@ -145,8 +146,8 @@ static void affinity_filter(const struct choice *c, const void *params,
 
 const struct filter filter_prefix_cache_affinity = {
 	.name = "prefix-cache-affinity-filter",
-	.differs = "ttftSource latencyPredictor is the average that was observed; "
-	    "both sources need `feedback:`",
+	.differs = "ttftSource latencyPredictor is the average that was "
+	    "observed; both sources need `feedback:`",
 	.params = &table,
 	.filter = affinity_filter,
 };

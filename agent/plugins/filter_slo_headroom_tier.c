@@ -5,9 +5,9 @@
  *
  * of the time to first token (x-llm-d-slo-ttft-ms) and of the time between tokens
  * (x-llm-d-slo-tpot-ms), in whole milliseconds; the older names without "llm-d-" will
- * do. Enough is where neither is below 0. Those are kept; with a chance of epsilonExploreNeg only the
- * others, so that one that has recovered is noticed. All of them, when all are enough
- * or none is, or the request asks for nothing.
+ * do. Enough is where neither is below 0. Those are kept; with a chance of
+ * epsilonExploreNeg only the others, so that one that has recovered is noticed. All of
+ * them, when all are enough or none is, or the request asks for nothing.
  *
  * Source: llm-d-router, filter "slo-headroom-tier-filter". There, headroom comes from a
  * model trained on the endpoint's state and this request's length; we have none, and
@@ -104,8 +104,8 @@ static void headroom_filter(const struct choice *c, const void *params,
 
 const struct filter filter_slo_headroom_tier = {
 	.name = "slo-headroom-tier-filter",
-	.differs = "averages that were observed instead of predictions; without "
-	    "one an endpoint is fast enough",
+	.differs = "averages that were observed instead of predictions; "
+	    "without one an endpoint is fast enough; needs `feedback:`",
 	.params = &table,
 	.filter = headroom_filter,
 };

@@ -131,6 +131,7 @@ static void utilization_filter(const struct choice *c, const void *params,
 
 const struct filter filter_utilization = {
 	.name = "utilization-filter",
+	.differs = "active-requests needs `feedback:`",
 	.params = &table,
 	.filter = utilization_filter,
 };
