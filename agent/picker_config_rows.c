@@ -55,9 +55,8 @@ static int keep_line(const struct conf_input *in, const struct conf *map,
 	return 0;
 }
 
-/* 5000, 1k, 1G, 500Mi; fractions and exponents are not worth it. */
-static int decode_quantity(const struct conf_input *in,
-    const struct conf_row *row, const struct conf *value, void *out)
+/* What a quantity's suffix multiplies by; 0: there is no such suffix. */
+static uint64_t times_of(const char *suffix)
 {
 	static const struct {
 		const char *suffix;
@@ -68,29 +67,27 @@ static int decode_quantity(const struct conf_input *in,
 		{ "G", 1000000000 }, { "Gi", 1 << 30 },
 		{ "T", 1000000000000 }, { "Ti", 1ull << 40 },
 	};
-	struct conf digits = *value;
-	char text[24];
-	size_t n;
-	uint64_t v;
 
-	if (value->type != CONF_SCALAR)
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (strcmp(units[i].suffix, suffix) == 0)
+			return units[i].times;
+	return 0;
+}
+
+/* 5000, 1k, 1G, 500Mi; fractions and exponents are not worth it. */
+static int decode_quantity(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	const char *text = value->type == CONF_SCALAR ? value->text : "";
+	uint64_t n = 0, times = times_of(text + strspn(text, "0123456789"));
+	bool fits = isdigit((unsigned char)*text) && times > 0;
+
+	for (; fits && isdigit((unsigned char)*text); text++)
+		fits = !__builtin_mul_overflow(n, 10, &n) &&
+		    !__builtin_add_overflow(n, *text - '0', &n);
+	if (!fits || __builtin_mul_overflow(n, times, (uint64_t *)out))
 		return conf_refuse(in, row, value, "a quantity, as 5000 or 1Gi");
-	n = strspn(value->text, "0123456789");
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		if (strcmp(value->text + n, units[i].suffix) != 0 ||
-		    n >= sizeof(text))
-			continue;
-		memcpy(text, value->text, n);
-		text[n] = '\0';
-		digits.text = text;
-		digits.quoted = false;
-		if (conf_u64(in, row, &digits, &v) != 0)
-			return -EINVAL;
-		if (!__builtin_mul_overflow(v, units[i].times,
-			(uint64_t *)out))
-			return 0;
-	}
-	return conf_refuse(in, row, value, "a quantity, as 5000 or 1Gi");
+	return 0;
 }
 
 static int decode_eviction(const struct conf_input *in,
