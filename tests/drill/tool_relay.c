@@ -17,8 +17,8 @@
  *	hold N		N connections to the agent that never say a word; 0 lets them go
  *
  * The first six are modes, for all that is read from then on, on old connections too;
- * what one has suffered before, it keeps. HAProxy's own bytes are never touched. Prints "ready" once
- * it listens; ends with stdin. One thread, one poll().
+ * what one has suffered before, it keeps. HAProxy's own bytes are never touched.
+ * Prints "ready" once it listens; ends with stdin. One thread, one poll().
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,7 +40,7 @@ enum {
 	PAIRS_MAX = 4096,
 	HELD_MAX = 4096,
 	READ_BYTES = 64 << 10,
-	LANE_BYTES_MAX = 4 << 20,	/* under way in one direction; then no reading */
+	LANE_BYTES_MAX = 4 << 20,	/* under way one way; then no reading */
 	LINE_BYTES = 64,
 	FRAME_START_BYTES = 5,		/* length and type */
 };
