@@ -11,7 +11,8 @@
 
 /* ---- decoding ---- */
 
-enum { OTHER_LINES = 24 };	/* gates, sections, what is there by default */
+/* Gates, sections, what is there by default, and the detector that filters too. */
+enum { OTHER_LINES = 24 };
 
 static int begin(struct decoding *d)
 {
@@ -24,10 +25,9 @@ static int begin(struct decoding *d)
 	return d->config->file != NULL ? 0 : conf_no_memory(d->in);
 }
 
-/* A plugin has two lines at most: what it is for requests, and for the pool. */
 static size_t most_lines(const struct document *doc)
 {
-	return 2 * doc->n_entries + OTHER_LINES;
+	return doc->n_entries + OTHER_LINES;
 }
 
 static int make_lines(struct decoding *d)
@@ -96,8 +96,8 @@ void picker_config_warn(const struct picker_config *c, const char *pool)
 {
 	for (size_t i = 0; i < c->n_lines; i++)
 		if (c->lines[i].verdict == MIGRATION_NOT_HONOURED)
-			log_warn("scheduling.not_honoured", "pool=%s file=\"%s\" "
-			    "line=%u what=\"%s\" note=\"%s\"", pool, c->file,
+			log_warn("scheduling.not_honoured", "pool=%s "
+			    "file=\"%s\" line=%u what=\"%s\" note=\"%s\"", pool, c->file,
 			    c->lines[i].line, c->lines[i].what,
 			    c->lines[i].note != NULL ? c->lines[i].note : "");
 }

@@ -23,7 +23,7 @@ struct reference {
 /* One entry of `plugins:`, and what its type turned out to be: one of these or more. */
 struct entry {
 	struct reference type, name;
-	const struct conf *parameters;	/* in the tree, which goes after decoding */
+	const struct conf *parameters;	/* in the tree: soon gone */
 	const struct filter *filter;
 	const struct scorer *scorer;
 	const struct picker *picker;
@@ -116,7 +116,8 @@ int picker_config_resolve(struct decoding *d);
 struct entry *picker_config_find(const struct decoding *d, const char *name);
 
 /* What `r` names, from now on referred to; NULL with the fault filled. */
-struct entry *picker_config_entry(struct decoding *d, const struct reference *r);
+struct entry *picker_config_entry(struct decoding *d,
+    const struct reference *r);
 
 /* The same; its role must be `role`: else a fault that wants `what`. */
 struct entry *picker_config_role(struct decoding *d, const struct reference *r,

@@ -99,7 +99,8 @@ static int refuse_reference(const struct decoding *d, const struct reference *r)
 	return -EINVAL;
 }
 
-struct entry *picker_config_entry(struct decoding *d, const struct reference *r)
+struct entry *picker_config_entry(struct decoding *d,
+    const struct reference *r)
 {
 	struct entry *e = picker_config_find(d, r->name);
 

@@ -42,6 +42,9 @@ static size_t find_gate(const char *text, bool *is_on)
 	return N_GATES;
 }
 
+static const char waits[] = "requests wait in HAProxy, whose `timeout "
+    "processing` must be above the times to live";
+
 static int take_gate(struct decoding *d, const struct reference *r, bool *flow)
 {
 	bool is_on;
@@ -50,13 +53,12 @@ static int take_gate(struct decoding *d, const struct reference *r, bool *flow)
 	case GATE_FLOW:
 		*flow = is_on;
 		picker_config_tell(d, r->line, is_on ? MIGRATION_APPROXIMATE :
-		    MIGRATION_EXACT, gates[GATE_FLOW], is_on ? "requests wait in "
-		    "HAProxy, whose `timeout processing` must be above the times "
-		    "to live" : NULL);
+		    MIGRATION_EXACT, gates[GATE_FLOW], is_on ? waits : NULL);
 		return 0;
 	case GATE_LEADER:
 		picker_config_tell(d, r->line, MIGRATION_NOT_HONOURED,
-		    gates[GATE_LEADER], "there is no leader: every agent serves");
+		    gates[GATE_LEADER],
+		    "there is no leader: every agent serves");
 		return 0;
 	default:
 		picker_config_refuse(d, r->line, "an unknown feature gate",

@@ -51,8 +51,8 @@ static int add(struct building *b, struct entry *e, float weight,
 		b->filters[p->n_filters++] = (struct used_filter){ e->filter,
 			e->filter_params };
 	if (e->scorer != NULL)
-		b->scorers[p->n_scorers++] = (struct weighted_scorer){ e->scorer,
-			weight, e->scorer_params };
+		b->scorers[p->n_scorers++] = (struct weighted_scorer){
+			e->scorer, weight, e->scorer_params };
 	if (e->picker == NULL)
 		return 0;
 	if (p->picker != NULL)
@@ -114,8 +114,8 @@ static int build_implicit(struct decoding *d)
 		d->config->profile = &profile_default;
 		picker_config_tell(d, d->root->line, MIGRATION_APPROXIMATE,
 		    "no filter, scorer or picker", "queue-scorer 2, "
-		    "kv-cache-utilization-scorer 2, prefix-cache-scorer 3; llm-d "
-		    "picks at random");
+		    "kv-cache-utilization-scorer 2, prefix-cache-scorer 3; "
+		    "llm-d picks at random");
 		return 0;
 	}
 	if (err == 0 && b.profile->picker == NULL)

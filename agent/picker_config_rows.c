@@ -86,7 +86,8 @@ static int decode_quantity(const struct conf_input *in,
 		fits = !__builtin_mul_overflow(n, 10, &n) &&
 		    !__builtin_add_overflow(n, *text - '0', &n);
 	if (!fits || __builtin_mul_overflow(n, times, (uint64_t *)out))
-		return conf_refuse(in, row, value, "a quantity, as 5000 or 1Gi");
+		return conf_refuse(in, row, value,
+		    "a quantity, as 5000 or 1Gi");
 	return 0;
 }
 
@@ -98,8 +99,8 @@ static int decode_eviction(const struct conf_input *in,
 
 	(void)out;
 	if (err == 0 && is_on)
-		return conf_refuse(in, row, value, "false: a request that HAProxy "
-		    "has sent cannot be taken back");
+		return conf_refuse(in, row, value, "false: a request that "
+		    "HAProxy has sent cannot be taken back");
 	return err;
 }
 
@@ -109,9 +110,11 @@ static const struct conf_row entry_rows[] = {
 	{ .key = "type", .decode = decode_name, .required = true,
 	  .offset = offsetof(struct entry, type), .help = "of the plugin" },
 	{ .key = "name", .decode = decode_name,
-	  .offset = offsetof(struct entry, name), .help = "its type, if not given" },
+	  .offset = offsetof(struct entry, name),
+	  .help = "its type, if not given" },
 	{ .key = "parameters", .decode = keep_tree,
-	  .offset = offsetof(struct entry, parameters), .help = "of that type" },
+	  .offset = offsetof(struct entry, parameters),
+	  .help = "of that type" },
 };
 
 static const struct conf_table entry_table = {
@@ -135,7 +138,8 @@ static const struct conf_table ref_table = {
 
 static const struct conf_row profile_rows[] = {
 	{ .key = "name", .decode = decode_name, .required = true,
-	  .offset = offsetof(struct profile_entry, name), .help = "of the profile" },
+	  .offset = offsetof(struct profile_entry, name),
+	  .help = "of the profile" },
 	{ .key = "plugins", .decode = conf_list, .table = &ref_table,
 	  .max = REFS_MAX, .offset = offsetof(struct profile_entry, refs),
 	  .offset_n = offsetof(struct profile_entry, n_refs),
@@ -172,7 +176,8 @@ static const struct conf_table plugin_table = {
 };
 
 static const struct conf_row optional_plugin_rows[] = {
-	{ .key = "pluginRef", .decode = decode_name, .help = "a plugin's name" },
+	{ .key = "pluginRef", .decode = decode_name,
+	  .help = "a plugin's name" },
 };
 
 static const struct conf_table optional_plugin_table = {
@@ -330,7 +335,8 @@ static const char *const kinds[] = { "EndpointPickerConfig", NULL };
 
 static const struct conf_row document_rows[] = {
 	{ .key = "apiVersion", .decode = conf_enum, .required = true,
-	  .names = api_versions, .offset = offsetof(struct document, api_version),
+	  .names = api_versions,
+	  .offset = offsetof(struct document, api_version),
 	  .help = "llm-d.ai/v1alpha1" },
 	{ .key = "kind", .decode = conf_enum, .required = true, .names = kinds,
 	  .offset = offsetof(struct document, kind),

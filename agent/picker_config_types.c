@@ -38,7 +38,8 @@ static const struct conf_row scrape_rows[] = {
 	  .names = schemes, .offset = offsetof(struct scrape_source, https),
 	  .help = "http or https" },
 	{ .key = "path", .decode = decode_url_path, .preset = "/metrics",
-	  .offset = offsetof(struct scrape_source, path), .help = "of the page" },
+	  .offset = offsetof(struct scrape_source, path),
+	  .help = "of the page" },
 	{ .key = "port", .decode = conf_u16, .min = 1,
 	  .offset = offsetof(struct scrape_source, port),
 	  .help = "if not the endpoint's" },
@@ -84,7 +85,8 @@ static int check_extractor(const struct conf_input *in,
 }
 
 static const struct conf_table extractor_table = {
-	.what = "core-metrics-extractor", .size = sizeof(struct metrics_extractor),
+	.what = "core-metrics-extractor",
+	.size = sizeof(struct metrics_extractor),
 	.rows = extractor_rows,
 	.n_rows = sizeof(extractor_rows) / sizeof(*extractor_rows),
 	.check = check_extractor,

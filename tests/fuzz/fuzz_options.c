@@ -55,9 +55,11 @@ static void check_profile(const struct profile *p)
 {
 	must(p->name != NULL && p->picker != NULL);
 	for (size_t i = 0; i < p->n_filters; i++)
-		check_params(p->filters[i].filter->params, p->filters[i].params);
+		check_params(p->filters[i].filter->params,
+		    p->filters[i].params);
 	for (size_t i = 0; i < p->n_scorers; i++) {
-		must(p->scorers[i].weight >= 0 && p->scorers[i].weight <= 4.3e9f);
+		must(p->scorers[i].weight >= 0 &&
+		    p->scorers[i].weight <= 4.3e9f);
 		check_params(p->scorers[i].scorer->params,
 		    p->scorers[i].params);
 	}
@@ -80,8 +82,8 @@ static void check_report(const struct picker_config *c)
 static void check_scheduling(const struct pool_options *p)
 {
 	must((p->profile == NULL) == (p->scheduling == NULL));
-	must(p->prefix.block_tokens > 0 &&
-	    p->prefix.block_tokens <= PROMPT_BLOCK_BYTES_MAX / PROMPT_TOKEN_BYTES);
+	must(p->prefix.block_tokens > 0 && p->prefix.block_tokens *
+	    PROMPT_TOKEN_BYTES <= PROMPT_BLOCK_BYTES_MAX);
 	must(p->scrape.path[0] == '/' &&
 	    p->scrape.stale_ms >= p->scrape.interval_ms);
 	if (p->profile == NULL)

@@ -1236,6 +1236,7 @@ static void test_who_waits_is_as_it_says(void **state)
 	    "      - {priority: 7, maxRequests: 1, maxBytes: 500Mi,"
 	    " fairnessPolicyRef: rr, orderingPolicyRef: slo}\n"
 	    "      - {priority: -7, maxRequests: 0, maxBytes: 0}\n"
+	    "      - {priority: 0, maxRequests: 1Ki, maxBytes: 2M}\n"
 	    "      defaultPriorityBand: {maxBytes: 1G,"
 	    " orderingPolicyRef: edf-ordering-policy}\n");
 	const struct flow_control_options *f = &o->pools[0].flow;
@@ -1247,7 +1248,8 @@ static void test_who_waits_is_as_it_says(void **state)
 	assert_int_equal(f->empty_ttl_ms, 5000);
 	assert_int_equal(q->max_requests, 2000);
 	assert_int_equal(q->max_bytes, 3ull << 30);
-	assert_int_equal(q->n_bands, 2);
+	assert_int_equal(q->n_bands, 3);
+	expect_band(&q->bands[2], 0, 1024, 2000000);
 	expect_band(&q->bands[0], 7, 1, 500 << 20);
 	assert_int_equal(q->bands[0].fairness, FLOW_ROUND_ROBIN);
 	assert_int_equal(q->bands[0].ordering, FLOW_SLO_DEADLINE);

@@ -60,7 +60,7 @@ static const char *read_all(const char *path)
 	size_t n;
 
 	if (f == NULL)
-		fail_msg("no %s here: it is run from the top of the tree", path);
+		fail_msg("no %s here: run it from the top of the tree", path);
 	n = fread(text, 1, sizeof(text) - 1, f);
 	fclose(f);
 	assert_true(n > 0 && n < sizeof(text) - 1);
