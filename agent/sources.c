@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "fleet.h"
 #include "log.h"
+#include "picker_config.h"
 #include "pool.h"
 #include "prefix.h"
 #include "target.h"
@@ -89,6 +90,8 @@ static void take_over(struct source *s)
 	s->pool = old->pool;
 	s->view = old->view;
 	s->pool->options = s->options;
+	if (s->options->scheduling != NULL)
+		picker_config_warn(s->options->scheduling, s->pool->name);
 	s->renew = true;
 	s->kept = NULL;
 	old->pool = NULL;
