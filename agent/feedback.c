@@ -17,30 +17,21 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "doors.h"
 #include "fault.h"
 #include "lines.h"
 #include "list.h"
-#include "listener.h"
 #include "log.h"
-#include "options.h"
 #include "record.h"
 
 enum {
 	READ_BYTES = 65536,
 	READS_PER_WAKEUP = 2,	/* of one connection: some 800 lines */
-	ACCEPTS_PER_WAKEUP = 64,
 	QUOTED_BYTES = 120,	/* of a line, in the log */
 	KEEPALIVE_S = 60,	/* a HAProxy host that vanished is found out */
 };
 
-static const double rest_s = 0.1;	/* out of descriptors: try again then */
-
 /* ---- lines ---- */
-
-struct door {
-	ev_io io;
-	struct feedback *feedback;
-};
 
 struct feedback {
 	struct ev_loop *loop;
@@ -48,13 +39,11 @@ struct feedback {
 	void *data;
 	bool is_in_batch;
 	struct feedback_counters counters;
-	struct log_gate bad_gate, early_gate, refused_gate, rest_gate;
-	ev_timer rest;
+	struct log_gate bad_gate, early_gate, refused_gate;
+	struct doors *doors;
 	struct list connections;
 	size_t n_connections;
-	size_t n_doors;
 	char in[READ_BYTES];
-	struct door doors[];
 };
 
 struct connection {
@@ -223,8 +212,9 @@ static void refuse(struct feedback *f, int fd)
 		    "HAProxy process\" held_back=%u", f->n_connections, held);
 }
 
-static void open_connection(struct feedback *f, int fd)
+static void open_connection(int fd, void *data)
 {
+	struct feedback *f = data;
 	struct connection *c = f->n_connections < FEEDBACK_CONNECTIONS_MAX ?
 	    calloc(1, sizeof(*c)) : NULL;
 
@@ -243,75 +233,13 @@ static void open_connection(struct feedback *f, int fd)
 	ev_io_start(f->loop, &c->io);
 }
 
-/* ---- doors ---- */
-
-static void take_rest(struct feedback *f, int err)
-{
-	uint32_t held;
-
-	if (log_gate_open(&f->rest_gate, clock_ms(), &held))
-		log_error("feedback.accept", "err=\"%s\" want=\"a higher limit of "
-		    "open files (LimitNOFILE)\" held_back=%u",
-		    strerror(err), held);
-	for (size_t i = 0; i < f->n_doors; i++)
-		ev_io_stop(f->loop, &f->doors[i].io);
-	ev_timer_set(&f->rest, rest_s, 0.);
-	ev_timer_start(f->loop, &f->rest);
-}
-
-static void on_rested(EV_P_ ev_timer *timer, int revents)
-{
-	(void)loop;
-	(void)revents;
-	feedback_start(timer->data);
-}
-
-static void on_knock(EV_P_ ev_io *io, int revents)
-{
-	struct door *d = io->data;
-
-	(void)loop;
-	(void)revents;
-	for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
-		int fd = accept4(io->fd, NULL, NULL,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		int err = errno;	/* logging may change it */
-
-		if (fd >= 0) {
-			open_connection(d->feedback, fd);
-			continue;
-		}
-		if (err == EMFILE || err == ENFILE || err == ENOBUFS ||
-		    err == ENOMEM)
-			take_rest(d->feedback, err);
-		if (err != ECONNABORTED && err != EINTR)
-			return;
-	}
-}
-
-static bool open_doors(struct feedback *f, const struct listen_options *listens,
-    size_t n_listens, struct fault *why)
-{
-	for (size_t i = 0; i < n_listens; i++) {
-		struct door *d = &f->doors[i];
-		int fd = listener_open(&listens[i], why);
-
-		if (fd < 0)
-			return false;
-		ev_io_init(&d->io, on_knock, fd, EV_READ);
-		d->io.data = d;
-		d->feedback = f;
-		f->n_doors++;
-	}
-	return true;
-}
+/* ---- the whole ---- */
 
 struct feedback *feedback_open(struct ev_loop *loop,
     const struct listen_options *listens, size_t n_listens,
     const struct feedback_calls *calls, void *data, struct fault *why)
 {
-	struct feedback *f = calloc(1,
-	    sizeof(*f) + n_listens * sizeof(f->doors[0]));
+	struct feedback *f = calloc(1, sizeof(*f));
 
 	if (f == NULL) {
 		fault_set(why, NULL, 0, "no memory", NULL);
@@ -321,29 +249,24 @@ struct feedback *feedback_open(struct ev_loop *loop,
 	f->calls = calls;
 	f->data = data;
 	list_init(&f->connections);
-	ev_timer_init(&f->rest, on_rested, rest_s, 0.);
-	f->rest.data = f;
-	if (open_doors(f, listens, n_listens, why))
+	f->doors = doors_open(loop, listens, n_listens, "feedback.accept",
+	    open_connection, f, why);
+	if (f->doors != NULL)
 		return f;
-	feedback_close(f);
+	free(f);
 	return NULL;
 }
 
 void feedback_start(struct feedback *f)
 {
-	for (size_t i = 0; i < f->n_doors; i++)
-		ev_io_start(f->loop, &f->doors[i].io);
+	doors_start(f->doors);
 }
 
 void feedback_close(struct feedback *f)
 {
 	if (f == NULL)
 		return;
-	ev_timer_stop(f->loop, &f->rest);
-	for (size_t i = 0; i < f->n_doors; i++) {
-		ev_io_stop(f->loop, &f->doors[i].io);
-		listener_close(f->doors[i].io.fd);
-	}
+	doors_close(f->doors);
 	list_each(link, after, &f->connections)
 		close_connection(list_entry(link, struct connection, link));
 	free(f);
