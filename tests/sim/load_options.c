@@ -19,6 +19,20 @@ static int on_header(void *options, const char *value, struct fault *f)
 	return 0;
 }
 
+static int on_adapter(void *options, const char *value, struct fault *f)
+{
+	struct load_options *o = options;
+
+	if (o->n_adapters == LOAD_ADAPTERS_MAX || value[0] == '\0' ||
+	    strpbrk(value, "\"\\") != NULL) {
+		fault_setf(f, NULL, 0, "--adapter %s", value);
+		fault_want(f, "a plain name, %d at most", LOAD_ADAPTERS_MAX);
+		return -1;
+	}
+	o->adapters[o->n_adapters++] = value;
+	return 0;
+}
+
 #define AT(field) .offset = offsetof(struct load_options, field)
 #define TOKENS .max = 4 << 20
 
@@ -63,6 +77,11 @@ static const struct flag rows[] = {
 	  .max = 1e6, .help = "to generate (32)" },
 	{ 0, "model", "NAME", FLAG_TEXT, AT(model),
 	  .help = "asked for (sim-model)" },
+	{ 0, "adapter", "NAME", FLAG_CALL, .call = on_adapter,
+	  .help = "asked for instead; of several, each as often as all "
+	      "after it" },
+	{ 0, "slo", "MS", FLAG_REAL, AT(slo_ms), .min = 0.001, .max = 1e9,
+	  .help = "goodput counts first tokens that come this soon (500)" },
 	{ 0, "completions", NULL, FLAG_SWITCH, AT(is_completions),
 	  .help = "/v1/completions instead of /v1/chat/completions" },
 	{ 0, "path", "PATH", FLAG_TEXT, AT(path),
@@ -143,7 +162,7 @@ enum flags_result load_options_parse(struct load_options *o, char **argv,
 
 	*o = (struct load_options){
 		.workload = "shared-prefix", .model = "sim-model",
-		.seed = 1, .concurrency = 8, .max_tokens = 32, .timeout = 120,
+		.seed = 1, .concurrency = 8, .max_tokens = 32, .timeout = 120, .slo_ms = 500,
 		.groups = 8, .per_group = 16, .prefix_tokens = 1024,
 		.question_tokens = 64, .turns = 5, .burst_size = 32,
 		.burst_every = 2, .min_tokens = 32, .long_tokens = 2048,

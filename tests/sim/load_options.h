@@ -10,15 +10,17 @@
 
 #include "flags.h"
 
-enum { LOAD_HEADERS_MAX = 32 };
+enum { LOAD_HEADERS_MAX = 32, LOAD_ADAPTERS_MAX = 64 };
 
 struct load_options {
 	const char *url, *workload, *path, *model, *json;
 	const char *headers[LOAD_HEADERS_MAX];
 	size_t n_headers;
+	const char *adapters[LOAD_ADAPTERS_MAX];
+	size_t n_adapters;
 	bool is_completions, no_stream, allow_errors;
 	uint64_t seed, concurrency, requests, max_tokens;
-	double rate, duration, timeout;
+	double rate, duration, timeout, slo_ms;
 	uint64_t groups, per_group, prefix_tokens, question_tokens;
 	uint64_t turns, sessions;
 	uint64_t burst_size;

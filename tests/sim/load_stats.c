@@ -47,6 +47,7 @@ enum { N_SERIES = sizeof(series) / sizeof(series[0]) };
 struct summary {
 	double wall_s, output_tokens, prompt_tokens, cached_tokens;
 	uint64_t outcomes[LOAD_N_OUTCOMES];
+	uint64_t n_good;	/* first token within the SLO */
 	struct {
 		size_t n;
 		double mean, p50, p90, p99, max;
@@ -192,7 +193,8 @@ static int compare_servers(const void *a, const void *b)
 	    ((const struct load_server *)b)->name);
 }
 
-static void summarize(struct load_stats *s, struct summary *sum)
+static void summarize(struct load_stats *s, const struct load_options *o,
+    struct summary *sum)
 {
 	double *values = calloc(s->n + 1, sizeof(*values));
 
@@ -200,6 +202,8 @@ static void summarize(struct load_stats *s, struct summary *sum)
 	sum->wall_s = (double)(s->end_us - s->start_us) / 1e6;
 	for (size_t i = 0; i < s->n; i++) {
 		sum->outcomes[s->samples[i].outcome]++;
+		sum->n_good += s->samples[i].ttft_ms >= 0 &&
+		    s->samples[i].ttft_ms <= o->slo_ms;
 		sum->output_tokens += s->samples[i].completion_tokens;
 		sum->prompt_tokens += s->samples[i].prompt_tokens;
 		sum->cached_tokens += s->samples[i].cached_tokens;
@@ -222,7 +226,7 @@ void load_stats_print(struct load_stats *s, const struct load_options *o,
 {
 	struct summary sum;
 
-	summarize(s, &sum);
+	summarize(s, o, &sum);
 	fprintf(to, "workload          %s\nrequests          %zu\n"
 	    "ok                %llu\n", o->workload, s->n,
 	    (unsigned long long)sum.outcomes[LOAD_OK]);
@@ -231,9 +235,10 @@ void load_stats_print(struct load_stats *s, const struct load_options *o,
 			fprintf(to, "error %-11s %llu\n", outcome_names[i],
 			    (unsigned long long)sum.outcomes[i]);
 	fprintf(to, "connections       %llu\nseconds           %.2f\n"
-	    "requests/s        %.1f\noutput tokens/s   %.1f\n"
+	    "requests/s        %.1f\ngoodput/s         %.1f\noutput tokens/s   %.1f\n"
 	    "cached tokens     %.1f %%\n\n", (unsigned long long)n_connects,
 	    sum.wall_s, per((double)s->n, sum.wall_s),
+	    per((double)sum.n_good, sum.wall_s),
 	    per(sum.output_tokens, sum.wall_s),
 	    100 * per(sum.cached_tokens, sum.prompt_tokens));
 	fprintf(to, "%-16s %9s %9s %9s %9s %9s\n", "", "mean", "p50", "p90",
@@ -264,7 +269,7 @@ void load_stats_print_json(struct load_stats *s,
 	struct summary sum;
 	const char *comma = "";
 
-	summarize(s, &sum);
+	summarize(s, o, &sum);
 	fprintf(to, "{\"workload\": \"%s\", \"requests\": %zu, \"ok\": %llu,\n"
 	    " \"errors\": {", o->workload, s->n,
 	    (unsigned long long)sum.outcomes[LOAD_OK]);
@@ -276,11 +281,13 @@ void load_stats_print_json(struct load_stats *s,
 		comma = ", ";
 	}
 	fprintf(to, "},\n \"connections\": %llu, \"seconds\": %.3f, "
-	    "\"requests_per_s\": %.3f, \"output_tokens\": %.0f, "
+	    "\"requests_per_s\": %.3f, \"within_slo\": %llu, "
+	    "\"goodput_per_s\": %.3f, \"output_tokens\": %.0f, "
 	    "\"output_tokens_per_s\": %.3f,\n \"prompt_tokens\": %.0f, "
 	    "\"cached_tokens\": %.0f, \"cached_share\": %.5f",
 	    (unsigned long long)n_connects, sum.wall_s,
-	    per((double)s->n, sum.wall_s), sum.output_tokens,
+	    per((double)s->n, sum.wall_s), (unsigned long long)sum.n_good,
+	    per((double)sum.n_good, sum.wall_s), sum.output_tokens,
 	    per(sum.output_tokens, sum.wall_s), sum.prompt_tokens,
 	    sum.cached_tokens, per(sum.cached_tokens, sum.prompt_tokens));
 	print_json_series(&sum, to);

@@ -43,10 +43,27 @@ static void put_words(struct buf *b, const struct load_options *o,
 	}
 }
 
-static void put_start(struct buf *b, const struct load_options *o)
+/* Some are popular: the first is asked for half the time, the next a quarter... */
+static const char *model_of(const struct load_options *o, uint64_t number)
+{
+	uint64_t state = hash_pair(hash_pair(o->seed, 5), number);
+	uint64_t r = words_random(&state);
+	size_t i = 0;
+
+	if (o->n_adapters == 0)
+		return o->model;
+	while (i + 1 < o->n_adapters && (r & 1) == 0) {
+		r >>= 1;
+		i++;
+	}
+	return o->adapters[i];
+}
+
+static void put_start(struct buf *b, const struct load_options *o,
+    uint64_t number)
 {
 	buf_printf(b, "{\"model\":\"%s\",\"max_tokens\":%llu,\"stream\":%s%s,",
-	    o->model, (unsigned long long)o->max_tokens,
+	    model_of(o, number), (unsigned long long)o->max_tokens,
 	    o->no_stream ? "false" : "true", o->no_stream ? "" :
 	    ",\"stream_options\":{\"include_usage\":true}");
 	buf_puts(b, o->is_completions ? "\"prompt\":\"" : "\"messages\":[");
@@ -75,7 +92,7 @@ static void close_message(struct buf *b, const struct load_options *o)
 static void put_prefix_and_question(struct buf *b,
     const struct load_options *o, uint64_t prefix, uint64_t question)
 {
-	put_start(b, o);
+	put_start(b, o, question);
 	open_message(b, o, "system", true);
 	put_words(b, o, 1, prefix, o->prefix_tokens);
 	close_message(b, o);
@@ -112,7 +129,7 @@ static void next_uniform(struct load_workload *w, struct buf *body,
 	uint64_t span = o->long_tokens - o->min_tokens + 1;
 
 	(void)session;
-	put_start(body, o);
+	put_start(body, o, w->n_asked);
 	open_message(body, o, "user", true);
 	put_words(body, o, 3, w->n_asked,
 	    o->min_tokens + words_random(&state) % span);
@@ -158,7 +175,7 @@ static void next_turn(struct load_workload *w, struct buf *body,
 	put_words(&s->history, o, 4, hash_pair(s->number, s->turn),
 	    o->question_tokens);
 	close_message(&s->history, o);
-	put_start(body, o);
+	put_start(body, o, s->number);
 	buf_put(body, s->history.data, s->history.len);
 	put_end(body, o);
 }

@@ -13,7 +13,7 @@ enum { TEXT_MAX_BYTES = 8 << 20, HEADERS_BYTES = 160 };
 struct job {
 	struct sim_seq seq;
 	struct sim_server *server;
-	struct sim_conn *conn;
+	struct sim_conn *conn;		/* its server is an oracle, perhaps */
 	struct sim_fault fault;
 	struct ev_timer delay;
 	struct sim_answer answer;
@@ -163,10 +163,11 @@ void sim_completion_on_done(struct sim_seq *seq)
 void sim_completion_on_gone(struct sim_conn *c)
 {
 	struct job *j = sim_conn_job(c);
-	struct sim_server *s = sim_conn_server(c);
+	struct sim_server *s;
 
 	if (j == NULL)
 		return;		/* a hanging answer, or an endless page */
+	s = j->server;
 	sim_engine_cancel(s->engine, &j->seq);
 	job_free(j);
 	sim_server_wake(s);
@@ -185,8 +186,9 @@ static int find_model(const struct sim_options *o, struct span name)
 
 static void submit(struct job *j)
 {
-	struct sim_server *s = j->server;
+	struct sim_server *s = sim_server_place(j->server, &j->seq);
 
+	j->server = s;
 	if (sim_engine_submit(s->engine, &j->seq, clock_ns()) < 0) {
 		sim_completion_refuse(j->conn, 500, "InternalServerError",
 		    "no memory");

@@ -180,17 +180,23 @@ static void rematch(struct sim_engine *e, struct sim_seq *s)
 }
 
 static int64_t prefill_cost_ns(const struct sim_engine *e,
-    const struct sim_seq *s)
+    const struct sim_seq *s, uint32_t n_cached, bool is_loaded)
 {
 	const struct sim_options *o = e->options;
-	double tokens = s->prompt_tokens - sim_seq_cached_tokens(s);
+	double tokens = s->prompt_tokens - n_cached * o->block_tokens;
 	int64_t cost = 0;
 
 	if (o->prefill_rate > 0)
 		cost = (int64_t)(tokens / o->prefill_rate * NS);
-	if (s->adapter >= 0 && !e->lora.adapters[s->adapter].is_loaded)
+	if (!is_loaded)
 		cost += (int64_t)o->lora_load_ms * (NS / 1000);
 	return cost;
+}
+
+/* Does its adapter need no loading now? */
+static bool is_loaded(const struct sim_engine *e, const struct sim_seq *s)
+{
+	return s->adapter < 0 || e->lora.adapters[s->adapter].is_loaded;
 }
 
 static void start_prefill(struct sim_engine *e, int64_t now_ns)
@@ -202,7 +208,8 @@ static void start_prefill(struct sim_engine *e, int64_t now_ns)
 	rematch(e, s);
 	e->is_prefilling = true;
 	e->prefill_start_ns = now_ns;
-	e->prefill_end_ns = now_ns + prefill_cost_ns(e, s);
+	e->prefill_end_ns = now_ns + prefill_cost_ns(e, s, s->n_cached,
+	    is_loaded(e, s));
 	sim_stats_count(&e->stats, SIM_CACHE_QUERIES, s->prompt_tokens);
 	sim_stats_count(&e->stats, SIM_CACHE_HITS, sim_seq_cached_tokens(s));
 }
@@ -215,7 +222,8 @@ static int64_t step_cost_ns(const struct sim_engine *e)
 	if (o->decode_rate <= 0)
 		return 0;
 	return (int64_t)(NS / o->decode_rate *
-	    (1 + o->decode_slowdown * (e->n_decode - 1)));
+	    (1 + o->decode_slowdown *
+	    (e->n_decode > 0 ? e->n_decode - 1 : 0)));
 }
 
 static void end_prefill(struct sim_engine *e, int64_t now_ns)
@@ -345,6 +353,86 @@ void sim_engine_advance(struct sim_engine *e, int64_t now_ns)
 		else
 			step(e, at);
 	}
+}
+
+/* ---- what would be ---- */
+
+/* Leading blocks that `s` will find computed once `before` is. */
+static uint32_t in_common(const struct sim_seq *s, const struct sim_seq *before)
+{
+	uint32_t n = sim_seq_reusable(s), i = 0;
+
+	while (i < n && i < before->n_names && s->names[i] == before->names[i])
+		i++;
+	return i;
+}
+
+/* What it costs when its turn comes, behind those that are in line before it. */
+static int64_t will_cost_ns(const struct sim_engine *e, const struct sim_seq *s)
+{
+	const struct sim_seq_list *lists[] = { &e->prefill, &e->waiting };
+	uint32_t n = e->kv == NULL ? 0 :
+	    sim_kv_match(e->kv, s->names, sim_seq_reusable(s));
+	bool loaded = is_loaded(e, s);
+	const struct sim_seq *other;
+
+	for (int i = 0; i < 2; i++)
+		TAILQ_FOREACH(other, lists[i], link) {
+			if (other == s)
+				return prefill_cost_ns(e, s, n, loaded);
+			n = in_common(s, other) > n ? in_common(s, other) : n;
+			loaded |= other->adapter == s->adapter;
+		}
+	return prefill_cost_ns(e, s, n, loaded);
+}
+
+/* Until the engine has computed the prompts that are there already. */
+static int64_t backlog_ns(const struct sim_engine *e, int64_t now_ns)
+{
+	const struct sim_seq *s;
+	int64_t sum = e->is_prefilling ? e->prefill_end_ns - now_ns : 0;
+
+	TAILQ_FOREACH(s, &e->prefill, link)
+		if (!e->is_prefilling || s != TAILQ_FIRST(&e->prefill))
+			sum += will_cost_ns(e, s);
+	TAILQ_FOREACH(s, &e->waiting, link)
+		sum += will_cost_ns(e, s);
+	return sum;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Until one more than those that wait has a place in the batch. */
+static int64_t place_ns(const struct sim_engine *e, int64_t step_ns)
+{
+	uint32_t running = e->n_prefill + e->n_decode, n = 0, rounds;
+	const struct sim_seq *s;
+	int64_t ends[4096];	/* --batch is no more */
+
+	if (running + e->n_waiting < e->options->batch)
+		return 0;
+	TAILQ_FOREACH(s, &e->decode, link)
+		ends[n++] = (s->max_tokens - s->n_generated) * step_ns;
+	TAILQ_FOREACH(s, &e->prefill, link)
+		ends[n++] = s->max_tokens * step_ns;
+	qsort(ends, n, sizeof(*ends), compare_times);
+	rounds = e->n_waiting / n;
+	return ends[e->n_waiting % n] + rounds * ends[n - 1];
+}
+
+int64_t sim_engine_forecast(const struct sim_engine *e, const struct sim_seq *s,
+    int64_t now_ns)
+{
+	int64_t step_ns = step_cost_ns(e), ahead = backlog_ns(e, now_ns),
+	    place = place_ns(e, step_ns);
+
+	return (ahead > place ? ahead : place) +
+	    will_cost_ns(e, s) + step_ns;
 }
 
 void sim_engine_cancel(struct sim_engine *e, struct sim_seq *s)

@@ -40,6 +40,14 @@ void sim_engine_advance(struct sim_engine *e, int64_t now_ns);
 /* When the next event is due; INT64_MAX when idle. */
 int64_t sim_engine_next(const struct sim_engine *e);
 
+/*
+ * Nanoseconds from now to its first token, were it submitted now: exact but for
+ * blocks that run out, and for who is already waiting behind a full batch, whose
+ * places are taken to be free as soon as those that run have ended.
+ */
+int64_t sim_engine_forecast(const struct sim_engine *e, const struct sim_seq *s,
+    int64_t now_ns);
+
 /* As if restarted, but for what is running: cache and counters are empty. */
 void sim_engine_reset(struct sim_engine *e);
 

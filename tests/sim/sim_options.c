@@ -82,6 +82,23 @@ bad:
 	return -1;
 }
 
+/* The one that on_listen() has put last is not a server. */
+static int on_oracle(void *options, const char *value, struct fault *f)
+{
+	struct sim_options *o = options;
+	size_t before = o->n_listen;
+
+	if (on_listen(options, value, f) < 0)
+		return -1;
+	if (o->n_listen != before + 1) {
+		fault_setf(f, NULL, 0, "--oracle %s", value);
+		fault_want(f, "one numeric ADDR:PORT");
+		return -1;
+	}
+	o->oracle = o->listen[--o->n_listen];
+	return 0;
+}
+
 static int on_lora(void *options, const char *value, struct fault *f)
 {
 	struct sim_options *o = options;
@@ -101,6 +118,9 @@ static int on_lora(void *options, const char *value, struct fault *f)
 static const struct flag rows[] = {
 	{ 'l', "listen", "ADDR:PORT[-LAST]", FLAG_CALL, .call = on_listen,
 	  .help = "one server a port; may be repeated" },
+	{ 0, "oracle", "ADDR:PORT", FLAG_CALL, .call = on_oracle,
+	  .help = "requests that come here go to the server that will answer "
+	      "first" },
 	{ 's', "seed", "N", FLAG_COUNT, AT(seed), .max = 1.8e19,
 	  .help = "seed of the generated text (1)" },
 	{ 0, "model", "NAME", FLAG_TEXT, AT(model),

@@ -28,6 +28,7 @@ struct sim_address {
 struct sim_options {
 	struct sim_address *listen;
 	size_t n_listen;
+	struct sim_address oracle;	/* len 0: none */
 	uint64_t seed;
 	const char *model;
 	const char *loras[SIM_LORAS_MAX];

@@ -116,6 +116,31 @@ void sim_server_wake(struct sim_server *s)
 	ev_timer_start(loop, &s->engine_timer);
 }
 
+struct sim_server *sim_server_place(struct sim_server *s,
+    const struct sim_seq *seq)
+{
+	struct sim_house *h = s->house;
+	int64_t now = clock_ns(), least = INT64_MAX, ns;
+	struct sim_server *best = s;
+	size_t from;
+
+	if (s != &h->oracle)
+		return s;
+	from = s->n_requests % h->n_servers;	/* equals take turns */
+	for (size_t i = 0; i < h->n_servers; i++) {
+		struct sim_server *one =
+		    &h->servers[(from + i) % h->n_servers];
+
+		sim_server_wake(one);
+		ns = sim_engine_forecast(one->engine, seq, now);
+		if (ns >= least)
+			continue;
+		least = ns;
+		best = one;
+	}
+	return best;
+}
+
 static void on_engine_timer(struct ev_loop *loop, struct ev_timer *t,
     int events)
 {
@@ -220,6 +245,8 @@ int sim_house_init(struct sim_house *h, struct ev_loop *loop,
 		return -ENOMEM;
 	h->n_servers = o->n_listen;
 	sim_conn_setup(loop);
+	if (o->oracle.len > 0)
+		rc = server_init(&h->oracle, h, &o->oracle);
 	for (size_t i = 0; i < o->n_listen && rc == 0; i++) {
 		rc = server_init(&h->servers[i], h, &o->listen[i]);
 		if (rc < 0)
@@ -231,6 +258,7 @@ int sim_house_init(struct sim_house *h, struct ev_loop *loop,
 
 void sim_house_fini(struct sim_house *h)
 {
+	server_fini(&h->oracle);
 	for (size_t i = 0; i < h->n_servers; i++)
 		server_fini(&h->servers[i]);
 	free(h->servers);

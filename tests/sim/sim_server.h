@@ -31,6 +31,7 @@ struct sim_house {
 	const struct sim_options *options;
 	struct sim_server *servers;
 	size_t n_servers;
+	struct sim_server oracle;	/* a listener; its engine stays idle */
 };
 
 /* Binds all; 0 or -errno, said in the log. Undo with sim_house_fini(). */
@@ -43,6 +44,10 @@ void sim_house_fini(struct sim_house *h);
  * or NULL.
  */
 struct sim_server *sim_server_sibling(struct sim_server *s, uint64_t port);
+
+/* Whose engine takes it: `s`, or the one an oracle names. */
+struct sim_server *sim_server_place(struct sim_server *s,
+    const struct sim_seq *seq);
 
 /* Works off what is due and sleeps until the next. After every submit. */
 void sim_server_wake(struct sim_server *s);

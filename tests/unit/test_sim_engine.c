@@ -359,6 +359,69 @@ static void test_no_prefix_of_a_body_passes(void **state)
 	}
 }
 
+/* Nobody else may come: then what was foretold is what happens, up to one step. */
+static void check_forecast(uint64_t seed, const struct sim_options *o,
+    size_t n_others)
+{
+	struct sim_engine *e = engine(o);
+	struct sim_seq s[12];
+	int64_t now = 0, foretold;
+	uint64_t rng = seed;
+
+	for (size_t i = 0; i <= n_others; i++) {
+		uint64_t r = hash_pair(++rng, 7);
+
+		make_prompt(&s[i], o, (char)('a' + r % 3), 20 + r % 100,
+		    (double)(1 + r / 100 % 9), (int)(r / 1000 % 2) - 1);
+		now += (int64_t)(r / 2000 % 40) * MS;
+		sim_engine_advance(e, now);
+		foretold = sim_engine_forecast(e, &s[i], now);
+		submit(e, &s[i], now);
+	}
+	sim_engine_advance(e, 100 * SECOND);
+	assert_in_range(s[n_others].first_ns - now + 10 * MS,
+	    foretold, foretold + 20 * MS);
+	for (size_t i = 0; i <= n_others; i++)
+		sim_seq_fini(&s[i]);
+	sim_engine_free(e);
+}
+
+static void test_a_forecast_comes_true(void **state)
+{
+	struct sim_options o = defaults;
+	(void)state;
+
+	o.kv_blocks = 1024;
+	o.max_loras = 2;
+	o.batch = 16;
+	for (uint64_t seed = 0; seed < 300; seed++)
+		check_forecast(seed * 100, &o, seed % 11);
+}
+
+/* One place, taken for 40 ms more: that is how long the next one waits. */
+static void test_a_forecast_waits_for_a_place(void **state)
+{
+	struct sim_options o = defaults;
+	struct sim_engine *e;
+	struct sim_seq s[2];
+	(void)state;
+
+	o.batch = 1;
+	e = engine(&o);
+	make_prompt(&s[0], &o, 'a', 10, 4, -1);
+	make_prompt(&s[1], &o, 'b', 10, 4, -1);
+	submit(e, &s[0], 0);
+	sim_engine_advance(e, 10 * MS);
+	assert_int_equal(sim_engine_forecast(e, &s[1], 10 * MS),
+	    (40 + 10 + 10) * MS);
+	submit(e, &s[1], 10 * MS);
+	sim_engine_advance(e, SECOND);
+	assert_int_equal(s[1].first_ns, (10 + 40 + 10 + 10) * MS);
+	sim_seq_fini(&s[0]);
+	sim_seq_fini(&s[1]);
+	sim_engine_free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +436,8 @@ int main(void)
 		cmocka_unit_test(test_nothing_leaks),
 		cmocka_unit_test(test_prompts_in_all_their_forms),
 		cmocka_unit_test(test_no_prefix_of_a_body_passes),
+		cmocka_unit_test(test_a_forecast_comes_true),
+		cmocka_unit_test(test_a_forecast_waits_for_a_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
