@@ -88,8 +88,8 @@ void books_open(struct books *b, struct span id, struct pick *pick,
     bool is_stream, int64_t now_us, struct counters *c)
 {
 	struct booking old, k = { .live = pick->live, .chosen = pick->live,
-		.tokens = pick->tokens, .picked_us = now_us,
-		.is_stream = is_stream };
+		.tokens = pick->tokens, .ahead = pick->ahead,
+		.picked_us = now_us, .is_stream = is_stream };
 
 	if (pick->live == NULL)
 		return;
@@ -169,10 +169,38 @@ static struct place find_place(const struct fleet *fleet, struct span pool,
 	return p;
 }
 
+/* Below, a first token comes too soon to tell by it how fast prompts are computed. */
+enum { PACE_TOKENS_MIN = 64 };
+
+static struct endpoint_pace *pace_of(const struct place *at)
+{
+	struct pool_live *pool = at->view->pool_live;
+
+	return pool == NULL || pool->pace == NULL ? NULL :
+	    &pool->pace[at->view->stats[at->row].slot];
+}
+
+/*
+ * It took so long to compute the prompt, and what was left of those before it: half,
+ * on average. If that is much, the sample says little.
+ */
+static void note_pace(const struct place *at, const struct booking *k,
+    uint32_t tokens, int64_t took_us, int64_t now_us)
+{
+	struct endpoint_pace *pace = pace_of(at);
+
+	if (pace != NULL && tokens >= PACE_TOKENS_MIN && took_us > 0 &&
+	    k->ahead <= tokens / 2 && k->chosen == at->live)
+		ewma_add(&pace->prefill_rate, 1e6f *
+		    ((float)k->ahead / 2 + (float)tokens) / (float)took_us,
+		    now_us / 1000);
+}
+
 struct first {
 	struct place place;
 	int64_t now_us, took_us;
 	bool is_noted;
+	struct booking was;
 };
 
 /* Its slot may be the same and another endpoint's by now. */
@@ -188,6 +216,7 @@ static void note_first(struct booking *k, void *data)
 
 	if (k->live == NULL || k->first_us != 0)
 		return;
+	f->was = *k;
 	if (f->place.live != NULL && !is_there(k, f->place.live)) {
 		give_back(k);
 		k->live = f->place.live;
@@ -218,6 +247,7 @@ void books_first(struct books *b, const struct fleet *fleet, struct span id,
 	if (!f.is_noted || f.place.live == NULL)
 		return;
 	ewma_add(&f.place.live->ttft_us, (float)f.took_us, now_us / 1000);
+	note_pace(&f.place, &f.was, f.was.tokens, f.took_us, now_us);
 	outlier_served(f.place.view, f.place.row);
 }
 
@@ -226,12 +256,17 @@ void books_first(struct books *b, const struct fleet *fleet, struct span id,
 static void note_latency(const struct place *at, const struct booking *k,
     const struct record *r, int64_t now_us)
 {
+	struct endpoint_pace *pace = pace_of(at);
 	int64_t first_us = k->first_us, tokens;
 
 	if (k->first_us == 0 && record_has_ttft(r)) {
 		ewma_add(&at->live->ttft_us, (float)r->ttft_us, now_us / 1000);
+		note_pace(at, k, k->tokens, r->ttft_us, now_us);
 		first_us = k->picked_us + r->ttft_us;
 	}
+	if (first_us != 0 && first_us < now_us && pace != NULL)
+		ewma_add(&pace->serve_us, (float)(now_us - first_us),
+		    now_us / 1000);
 	tokens = (int64_t)(r->bytes / STREAM_TOKEN_BYTES);
 	if (k->is_stream && first_us != 0 && first_us < now_us &&
 	    tokens >= STREAM_TOKENS_MIN)

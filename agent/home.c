@@ -45,6 +45,7 @@ void home_unref(struct home *h)
 	p = h->pool;
 	prefix_leave(p->prefix, h->slot);
 	live_renew(&p->live[h->slot]);
+	pace_renew(&pool_live_of(p->live)->pace[h->slot]);
 	p->free_slots[p->n_free++] = h->slot;
 	home_free_strings(h);
 	pool_unref(p);

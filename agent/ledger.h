@@ -26,6 +26,7 @@ struct booking {
 	uint32_t generation;		/* of live's slot when it was booked */
 	uint32_t chosen_generation;
 	uint32_t tokens;		/* on live->tokens */
+	uint32_t ahead;			/* of them, when it was picked: pick.h */
 	int64_t picked_us, first_us;	/* clock_us(); first token: 0, not yet */
 	bool is_stream;
 };

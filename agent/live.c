@@ -12,13 +12,15 @@
 
 /*
  * Mapped, hence aligned to cache lines, of which each endpoint has one. What is behind
- * them names endpoints by slot and generation, so that nothing must be cleared.
+ * them names endpoints by slot and generation, so that nothing must be cleared; but the
+ * pace, which is renewed with them.
  */
 struct mapping {
 	struct endpoint_live live[PREFIX_SLOTS_MAX];
 	_Alignas(64) struct pool_live pool;
 	_Alignas(64) _Atomic uint64_t cold[PREFIX_SLOTS_MAX];
 	_Alignas(64) _Atomic uint64_t sessions[LIVE_SESSIONS];
+	_Alignas(64) struct endpoint_pace pace[PREFIX_SLOTS_MAX];
 };
 
 _Static_assert(sizeof(struct endpoint_live) == 64, "a cache line");
@@ -65,6 +67,7 @@ struct endpoint_live *live_new(void)
 		return NULL;
 	m->pool.cold = m->cold;
 	m->pool.sessions = m->sessions;
+	m->pool.pace = m->pace;
 	return m->live;
 }
 
@@ -75,6 +78,7 @@ void live_release(struct endpoint_live *live, size_t n_slots)
 	for (size_t i = 0; i < n_slots; i++) {
 		live_renew(&live[i]);
 		live[i].picked = 0;	/* no view is left that could settle it */
+		pace_renew(&pool_live_of(live)->pace[i]);
 	}
 	if (b == NULL)
 		return;		/* late bookings may still point there: leave it */
@@ -112,6 +116,46 @@ void live_renew(struct endpoint_live *l)
 	atomic_store(&l->is_witnessed, false);
 	atomic_store(&l->ejected_s, 0);
 	atomic_store(&l->due_ms, 0);
+}
+
+void pace_renew(struct endpoint_pace *p)
+{
+	ewma_reset(&p->prefill_rate);
+	ewma_reset(&p->serve_us);
+	atomic_store(&p->batch, 0);
+	atomic_store(&p->busy_until_ms, 0);
+	for (size_t i = 0; i < PACE_ADAPTERS; i++)
+		atomic_store(&p->adapters[i], 0);
+}
+
+/* With nobody queued it may have room for more, and is believed to, one by one. */
+void pace_page(struct endpoint_pace *p, uint32_t running, uint32_t queued)
+{
+	uint32_t batch = atomic_load_explicit(&p->batch, memory_order_relaxed);
+
+	if (queued > 0 && running > 0)
+		batch = running;
+	else if (batch != 0 && running >= batch)
+		batch = running + 1;
+	atomic_store_explicit(&p->batch, batch, memory_order_relaxed);
+}
+
+/* Two threads at once may lose one of two, which is sent there again or forgotten. */
+void pace_adapter(struct endpoint_pace *p, uint64_t adapter)
+{
+	uint64_t next = adapter, old;
+
+	for (size_t i = 0; i < PACE_ADAPTERS; i++) {
+		old = atomic_load_explicit(&p->adapters[i],
+		    memory_order_relaxed);
+		if (i == 0 && old == adapter)
+			return;
+		atomic_store_explicit(&p->adapters[i], next,
+		    memory_order_relaxed);
+		if (old == adapter)
+			return;
+		next = old;
+	}
 }
 
 /* Both counts are renewed together, so that either tells. */

@@ -48,7 +48,20 @@ struct endpoint_live {
 	_Atomic int64_t due_ms;		/* of the breaker's next move; 0: none */
 };
 
-enum { LIVE_SESSIONS = 1 << 17 };
+enum { LIVE_SESSIONS = 1 << 17, PACE_ADAPTERS = 11 };
+
+/*
+ * How fast it has been, for who wants to foretell a wait. Apart from endpoint_live,
+ * which every pick walks over; by slot, like it.
+ */
+struct endpoint_pace {
+	/* Prompt tokens a second, of requests that had a place in the batch at once. */
+	struct ewma prefill_rate;
+	struct ewma serve_us;		/* from the first token to the end */
+	_Atomic uint32_t batch;		/* run at once when others wait; 0: none did */
+	_Atomic int64_t busy_until_ms;	/* clock_ms(): then all is computed, by rate */
+	_Atomic uint64_t adapters[PACE_ADAPTERS];	/* sent there, latest first */
+};
 
 /* Of a pool. What it points to is touched by those who use it only; may be NULL. */
 struct pool_live {
@@ -56,6 +69,7 @@ struct pool_live {
 	_Atomic uint32_t n_cold;	/* cold requests: scorer_no_hit_lru.c */
 	_Atomic uint64_t *cold;		/* by slot: the last one there */
 	_Atomic uint64_t *sessions;	/* LIVE_SESSIONS of them: plugins/session.h */
+	struct endpoint_pace *pace;	/* by slot */
 };
 
 /* As many elements as a pool may have slots, zeroed, touched as they are used. NULL
@@ -69,6 +83,16 @@ void live_release(struct endpoint_live *live, size_t n_slots);
 
 /* The slot is another endpoint's from now on. Keeps `picked`. */
 void live_renew(struct endpoint_live *l);
+void pace_renew(struct endpoint_pace *p);
+
+/*
+ * A page of its engine's metrics: more than `running` at once do not fit while others
+ * are queued.
+ */
+void pace_page(struct endpoint_pace *p, uint32_t running, uint32_t queued);
+
+/* An adapter was sent there: it is the latest now. */
+void pace_adapter(struct endpoint_pace *p, uint64_t adapter);
 
 uint32_t live_generation(const struct endpoint_live *l);
 

@@ -7,6 +7,7 @@
 #include "lora.h"
 
 #include "hash.h"
+#include "json.h"
 #include "prom_line.h"
 
 uint64_t lora_name(struct span name)
@@ -20,6 +21,20 @@ enum lora_state lora_find(const struct lora_set *set, uint64_t name)
 		if (set->names[i] == name)
 			return i < set->n_running ? LORA_RUNNING : LORA_WAITING;
 	return LORA_ABSENT;
+}
+
+/* One too long to be an adapter that we keep is none. */
+uint64_t lora_spelled(struct span raw)
+{
+	char name[LORA_NAME_MAX];
+	size_t len;
+
+	if (raw.len > 0 && memchr(raw.ptr, '\\', raw.len) != NULL) {
+		len = json_unescape(raw, name, sizeof(name));
+		if (len != SIZE_MAX)
+			raw = (struct span){ name, len };
+	}
+	return lora_name(raw);
 }
 
 bool lora_has_room(const struct lora_set *set)

@@ -33,6 +33,9 @@ enum lora_state { LORA_ABSENT, LORA_WAITING, LORA_RUNNING };
 
 uint64_t lora_name(struct span name);
 
+/* Of a name as JSON spells it, without its quotes. */
+uint64_t lora_spelled(struct span raw);
+
 /* Of a set with `n` names. */
 static inline size_t lora_bytes(size_t n)
 {

@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "fault.h"
 #include "picker_config.h"
+#include "presets.h"
 #include "yaml.h"
 
 enum {
@@ -147,7 +148,18 @@ static const struct conf_table haproxy_table = {
 	.n_rows = sizeof(haproxy_rows) / sizeof(*haproxy_rows),
 };
 
-/* A path, or the document itself. */
+static const struct conf *load_scheduling(const struct conf_input *in,
+    const char *named, struct arena *tree)
+{
+	const struct preset *preset = preset_find(named);
+
+	if (preset == NULL)
+		return yaml_load(named, &yaml_limits_default, tree, in->why);
+	return yaml_parse(named, span_of(preset->text), &yaml_limits_default,
+	    tree, in->why);
+}
+
+/* A preset, a path, or the document itself. */
 static int decode_scheduling(const struct conf_input *in,
     const struct conf_row *row, const struct conf *value, void *out)
 {
@@ -157,13 +169,14 @@ static int decode_scheduling(const struct conf_input *in,
 
 	if (value->type == CONF_MAP)
 		return picker_config_decode(in, value, out);
-	if (value->type != CONF_SCALAR || value->text[0] != '/')
-		return conf_refuse(in, row, value, "an EndpointPickerConfig, or "
-		    "the absolute path of one");
+	if (value->type != CONF_SCALAR || (value->text[0] != '/' &&
+	    preset_find(value->text) == NULL))
+		return conf_refuse(in, row, value, "default, sticky, fastest, an "
+		    "EndpointPickerConfig, or the absolute path of one");
 	tree = arena_new(TREE_FIRST_BYTES, TREE_MAX_BYTES);
 	if (tree == NULL)
 		return conf_no_memory(in);
-	root = yaml_load(value->text, &yaml_limits_default, tree, in->why);
+	root = load_scheduling(in, value->text, tree);
 	if (root != NULL) {
 		const struct conf_input file = { value->text, in->arena,
 			in->why };
@@ -261,7 +274,8 @@ static const struct conf_row pool_rows[] = {
 	  .help = "which endpoint has seen which prompt" },
 	{ .key = "scheduling", .decode = decode_scheduling,
 	  .offset = offsetof(struct pool_options, scheduling),
-	  .help = "an EndpointPickerConfig of llm-d, or its path" },
+	  .help = "default, sticky, fastest, or an EndpointPickerConfig of "
+	      "llm-d: in place, or its path" },
 	{ .key = "failureMode", .decode = conf_enum, .preset = "FailOpen",
 	  .names = failure_modes,
 	  .offset = offsetof(struct pool_options, failure_mode),

@@ -298,10 +298,27 @@ static uint32_t tokens_of(const struct picking *p, uint32_t winner)
 	return tokens < TOKENS_MAX ? (uint32_t)tokens : TOKENS_MAX;
 }
 
+/* What the engine computes first; of a full one, that says nothing. */
+static uint32_t tokens_ahead(const struct picking *p, uint32_t winner)
+{
+	const struct endpoint_view *view = p->choice.view;
+	const struct endpoint_stats *s = &view->stats[p->rows[winner]];
+	const struct endpoint_live *l = &view->live[s->slot];
+	const struct pool_live *pool = view->pool_live;
+	uint32_t batch = pool == NULL || pool->pace == NULL ? 0 :
+	    atomic_load_explicit(&pool->pace[s->slot].batch,
+		memory_order_relaxed);
+
+	if (batch != 0 && live_count_get(&l->requests) >= batch)
+		return PICK_WAITS;
+	return live_count_get(&l->tokens);
+}
+
 static void put_in_flight(struct pick *out, struct picking *p, uint32_t winner)
 {
 	out->live = endpoint_live(p->choice.view, p->rows[winner]);
 	out->tokens = tokens_of(p, winner);
+	out->ahead = tokens_ahead(p, winner);
 	live_count_add(&out->live->requests, 1);
 	if (!live_count_add(&out->live->tokens, out->tokens))
 		out->tokens = 0;

@@ -31,7 +31,11 @@ struct pick {
 	uint32_t retry_after_s;	/* with a status; 0: not said */
 	struct endpoint_live *live;	/* of choices[0], if counts were raised */
 	uint32_t tokens;		/* by how many its tokens were */
+	uint32_t ahead;			/* tokens there before; PICK_WAITS: no matter */
 };
+
+/* Its first token waits for a place in the batch, not for the prompts before it. */
+#define PICK_WAITS UINT32_MAX
 
 /* Nobody will be sent there after all: takes back what pick_endpoint() raised. */
 void pick_undo(struct pick *pick);

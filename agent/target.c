@@ -71,6 +71,11 @@ static struct endpoint_live *live_of(const struct target *t)
 	return &t->home->pool->live[t->home->slot];
 }
 
+static struct endpoint_pace *pace_of(const struct target *t)
+{
+	return &pool_live_of(t->home->pool->live)->pace[t->home->slot];
+}
+
 static void settle(struct target *t)
 {
 	t->stats.settled = t->marks[1];
@@ -178,6 +183,8 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 		t->stats.running = r->running;
 	if (r->has_kv_used)
 		t->stats.kv_used = r->kv_used;
+	if (r->has_queued && r->has_running)
+		pace_page(pace_of(t), r->running, r->queued);
 	extras_keep(&t->extras, &r->extras);
 	t->stats.seen_ms = clock_ms();
 	if (is_first)

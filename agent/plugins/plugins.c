@@ -42,6 +42,7 @@ static const struct scorer *const scorers[] = {
 	&scorer_topology_affinity,
 	&scorer_lora_affinity,
 	&scorer_endpoint_attribute,
+	&scorer_expected_ttft,
 	NULL,
 };
 

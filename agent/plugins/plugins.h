@@ -24,7 +24,8 @@ extern const struct filter filter_label_selector, filter_by_label_selector,
     filter_header_based_testing;
 
 extern const struct filter filter_endpoint_attribute;
-extern const struct scorer scorer_lora_affinity, scorer_endpoint_attribute;
+extern const struct scorer scorer_lora_affinity, scorer_endpoint_attribute,
+    scorer_expected_ttft;
 extern const struct scorer scorer_running_requests, scorer_load_aware,
     scorer_active_request, scorer_token_load, scorer_no_hit_lru,
     scorer_session_affinity, scorer_header_label_affinity,

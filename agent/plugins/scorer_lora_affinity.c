@@ -11,23 +11,8 @@
 #include "plugins/plugins.h"
 
 #include "endpoints.h"
-#include "json.h"
 #include "lora.h"
 #include "request.h"
-
-/* One too long to be an adapter that we keep is none. */
-static uint64_t adapter_of(struct span model)
-{
-	char name[LORA_NAME_MAX];
-	size_t len;
-
-	if (model.len > 0 && memchr(model.ptr, '\\', model.len) != NULL) {
-		len = json_unescape(model, name, sizeof(name));
-		if (len != SIZE_MAX)
-			model = (struct span){ name, len };
-	}
-	return lora_name(model);
-}
 
 static float score_of(const struct lora_set *set, uint64_t adapter)
 {
@@ -43,7 +28,7 @@ static float score_of(const struct lora_set *set, uint64_t adapter)
 static void lora_affinity_score(const struct choice *c, const void *params,
     float *out)
 {
-	uint64_t adapter = adapter_of(c->request->model);
+	uint64_t adapter = lora_spelled(c->request->model);
 
 	(void)params;
 	for (size_t i = 0; i < c->n; i++) {

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "books.h"
 #include "counters.h"
@@ -184,6 +185,51 @@ static void test_an_end_without_first_gives_all_back(void **state)
 	assert_null(ends(record("a", "elsewhere", "s01")));
 	assert_nothing_is_left();
 	assert_int_equal(counters.ends, 5);
+}
+
+/* ---- pace ---- */
+
+static struct endpoint_pace pace[3];
+
+/* Picked with `ahead` there; its first token after `ms`, its end after as many more. */
+static void lives(size_t row, uint32_t n_tokens, uint32_t ahead, int64_t ms,
+    const char *server)
+{
+	struct pick p = picked(endpoint_live(&pool.view, row), n_tokens);
+
+	p.ahead = ahead;
+	pool.pool_live.pace = pace;
+	books_open(books, span_of("a"), &p, true, now_us, &counters);
+	now_us += ms * 1000;
+	first("a", server);
+	now_us += ms * 1000;
+	end("a", server);
+	pool.pool_live.pace = NULL;
+}
+
+/* 1,000 tokens in 100 ms; with 400 ahead, of which 200 were left, in 120 ms. */
+static void test_a_pace_is_learned_from_first_tokens(void **state)
+{
+	(void)state;
+	memset(pace, 0, sizeof(pace));
+	lives(0, 1000, 0, 100, "s00");
+	assert_float_equal(ewma_get(&pace[0].prefill_rate), 10000, 1);
+	assert_float_equal(ewma_get(&pace[0].serve_us), 100000, 1);
+	lives(1, 1000, 400, 120, "s01");
+	assert_float_equal(ewma_get(&pace[1].prefill_rate), 10000, 1);
+}
+
+static void test_no_pace_is_learned_from_who_had_to_wait(void **state)
+{
+	(void)state;
+	memset(pace, 0, sizeof(pace));
+	lives(0, 1000, 501, 100, "s00");	/* mostly others' tokens */
+	lives(0, 1000, PICK_WAITS, 100, "s00");
+	lives(0, 63, 0, 100, "s00");		/* too few to tell */
+	lives(0, 1000, 0, 100, "s01");		/* served elsewhere */
+	for (size_t i = 0; i < 3; i++)
+		assert_true(ewma_get(&pace[i].prefill_rate) < 0);
+	assert_float_equal(ewma_get(&pace[1].serve_us), 100000, 1);
 }
 
 static void test_the_first_token_moves_it_to_who_sent_it(void **state)
@@ -1657,6 +1703,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		unit(test_a_life_is_counted_from_pick_to_end),
 		unit(test_an_end_without_first_gives_all_back),
+		unit(test_a_pace_is_learned_from_first_tokens),
+		unit(test_no_pace_is_learned_from_who_had_to_wait),
 		unit(test_the_first_token_moves_it_to_who_sent_it),
 		unit(test_a_first_token_of_nobody_we_know_stays),
 		unit(test_nothing_is_given_back_twice),

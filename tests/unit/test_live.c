@@ -138,6 +138,60 @@ static void test_a_renewed_one_knows_nothing_of_the_old(void **state)
 	assert_int_equal(l.tokens.word >> 32, live_generation(&l));
 }
 
+/* ---- pace ---- */
+
+static void test_a_batch_is_what_runs_while_others_wait(void **state)
+{
+	static const struct { uint32_t running, queued, batch; } pages[] = {
+		{ 7, 0, 0 },	/* nobody waits: nothing is learned */
+		{ 8, 1, 8 },
+		{ 5, 0, 8 },	/* fewer run: there is room */
+		{ 6, 3, 6 },	/* longer prompts: fewer fit */
+		{ 6, 0, 7 },	/* as many, and nobody waits: perhaps one more */
+		{ 7, 0, 8 },
+		{ 0, 4, 8 },	/* asleep, or just started */
+	};
+	struct endpoint_pace p = { .batch = 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
+		pace_page(&p, pages[i].running, pages[i].queued);
+		assert_int_equal(p.batch, pages[i].batch);
+	}
+}
+
+static void test_the_latest_adapters_are_kept_each_once(void **state)
+{
+	struct endpoint_pace p = { .batch = 0 };
+
+	(void)state;
+	for (uint64_t a = 1; a <= PACE_ADAPTERS + 3; a++)
+		pace_adapter(&p, a);
+	for (uint64_t i = 0; i < PACE_ADAPTERS; i++)
+		assert_int_equal(p.adapters[i], PACE_ADAPTERS + 3 - i);
+	pace_adapter(&p, PACE_ADAPTERS);	/* the fourth comes up */
+	assert_int_equal(p.adapters[0], PACE_ADAPTERS);
+	assert_int_equal(p.adapters[3], PACE_ADAPTERS + 1);
+	assert_int_equal(p.adapters[4], PACE_ADAPTERS - 1);
+	pace_adapter(&p, PACE_ADAPTERS);
+	assert_int_equal(p.adapters[1], PACE_ADAPTERS + 3);
+}
+
+static void test_a_renewed_pace_is_unknown(void **state)
+{
+	struct endpoint_pace p;
+
+	(void)state;
+	memset(&p, 0x55, sizeof(p));
+	pace_renew(&p);
+	assert_true(ewma_get(&p.prefill_rate) < 0);
+	assert_true(ewma_get(&p.serve_us) < 0);
+	assert_int_equal(p.batch, 0);
+	assert_int_equal(p.busy_until_ms, 0);
+	for (size_t i = 0; i < PACE_ADAPTERS; i++)
+		assert_int_equal(p.adapters[i], 0);
+}
+
 /* ---- blocks ---- */
 
 static void test_an_endpoint_has_a_cache_line_of_its_own(void **state)
@@ -179,6 +233,8 @@ static void test_the_pool_s_tables_are_its_own(void **state)
 	for (size_t i = 0; i < LIVE_SESSIONS; i++)
 		p->sessions[i] = 1;
 	for (size_t i = 0; i < PREFIX_SLOTS_MAX; i++)
+		p->pace[i].batch = 7;
+	for (size_t i = 0; i < PREFIX_SLOTS_MAX; i++)
 		assert_true(p->cold[i] == UINT64_MAX);
 	assert_new(&live[PREFIX_SLOTS_MAX - 1]);
 	assert_int_equal(p->n_held, 0);
@@ -186,6 +242,7 @@ static void test_the_pool_s_tables_are_its_own(void **state)
 	live_release(live, PREFIX_SLOTS_MAX);
 	assert_ptr_equal(live_new(), live);	/* it still has them */
 	assert_ptr_equal(pool_live_of(live)->cold, p->cold);
+	assert_int_equal(p->pace[PREFIX_SLOTS_MAX - 1].batch, 0);
 	assert_non_null(p->sessions);
 	live_release(live, PREFIX_SLOTS_MAX);
 }
@@ -328,6 +385,9 @@ int main(void)
 		cmocka_unit_test(test_an_endpoint_has_a_cache_line_of_its_own),
 		cmocka_unit_test(test_the_pool_s_own_is_behind_all_slots),
 		cmocka_unit_test(test_the_pool_s_tables_are_its_own),
+		cmocka_unit_test(test_a_batch_is_what_runs_while_others_wait),
+		cmocka_unit_test(test_the_latest_adapters_are_kept_each_once),
+		cmocka_unit_test(test_a_renewed_pace_is_unknown),
 		cmocka_unit_test(
 		    test_a_released_block_is_anew_and_outlives_its_pool),
 		cmocka_unit_test(test_blocks_in_use_are_not_given_out),

@@ -270,7 +270,8 @@ static const struct {
 	    "kind: EndpointpickerConfig", "EndpointPickerConfig" },
 	{ POOL "  scheduling: {}\n", 4, "without apiVersion", "apiVersion: " },
 	{ POOL "  scheduling: []\n", 4, "scheduling: a list",
-	    "an EndpointPickerConfig, or the absolute path of one" },
+	    "default, sticky, fastest, an EndpointPickerConfig, or the "
+	    "absolute path of one" },
 	{ POOL "  scheduling: picker.yaml\n", 4, "scheduling: picker.yaml",
 	    "the absolute path" },
 	{ POOL "  scheduling: ''\n", 4, "scheduling: \"\"",

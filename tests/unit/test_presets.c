@@ -20,14 +20,15 @@
 #include "picker_config.h"
 #include "picker_config_types.h"
 #include "plugin.h"
+#include "presets.h"
 #include "yaml.h"
 
 enum { TEXT_MAX = 64 << 10 };
 
 /* What each preset comes down to: names in their order, weights of the scorers. */
-static const struct preset {
+static const struct known {
 	const char *name, *filters, *scorers, *picker;
-} presets[] = {
+} known[] = {
 	{ "affinity-token-load", " prefix-cache-affinity-filter",
 	    " token-load-scorer*1", "max-score-picker" },
 	{ "default", "", " queue-scorer*2 kv-cache-utilization-scorer*2"
@@ -42,7 +43,7 @@ static const struct preset {
 	    " session-affinity-scorer*1", "max-score-picker" },
 };
 
-enum { N_PRESETS = sizeof(presets) / sizeof(*presets) };
+enum { N_PRESETS = sizeof(known) / sizeof(*known) };
 
 static char text[TEXT_MAX];
 
@@ -68,21 +69,30 @@ static const char *read_all(const char *path)
 	return text;
 }
 
-/* By its absolute path, as an operator would. */
-static struct options *options_by(const char *name)
+static struct options *options_with(const char *scheduling)
 {
 	struct fault why = { 0 };
 	struct options *o;
-	char *path = realpath(path_of(name, ".yaml"), NULL);
 	char said[700], config[1024];
 
-	assert_non_null(path);
 	snprintf(config, sizeof(config), "pools: [{name: p, file: /f, "
-	    "scheduling: %s}]\nfeedback: {listen: 127.0.0.1:9003}\n", path);
-	free(path);
+	    "scheduling: %s}]\nfeedback: {listen: 127.0.0.1:9003}\n",
+	    scheduling);
 	o = options_parse("f", span_of(config), &why);
 	if (o == NULL)
 		fail_msg("%s", fault_text(&why, said, sizeof(said)));
+	return o;
+}
+
+/* By its absolute path, as an operator would. */
+static struct options *options_by(const char *name)
+{
+	char *path = realpath(path_of(name, ".yaml"), NULL);
+	struct options *o;
+
+	assert_non_null(path);
+	o = options_with(path);
+	free(path);
 	return o;
 }
 
@@ -100,35 +110,66 @@ static void put(char *out, size_t len, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void expect_profile(const struct profile *p, const struct known *want)
+{
+	char filters[512] = "", scorers[512] = "";
+
+	for (size_t k = 0; k < p->n_filters; k++)
+		put(filters, sizeof(filters), " %s",
+		    p->filters[k].filter->name);
+	for (size_t k = 0; k < p->n_scorers; k++)
+		put(scorers, sizeof(scorers), " %s*%g",
+		    p->scorers[k].scorer->name,
+		    (double)p->scorers[k].weight);
+	assert_string_equal(filters, want->filters);
+	assert_string_equal(scorers, want->scorers);
+	assert_string_equal(p->picker->name, want->picker);
+}
+
 static void test_each_preset_comes_down_to_what_llm_d_does(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < N_PRESETS; i++) {
-		struct options *o = options_by(presets[i].name);
-		const struct profile *p = o->pools[0].profile;
-		char filters[512] = "", scorers[512] = "";
+		struct options *o = options_by(known[i].name);
 
-		for (size_t k = 0; k < p->n_filters; k++)
-			put(filters, sizeof(filters), " %s",
-			    p->filters[k].filter->name);
-		for (size_t k = 0; k < p->n_scorers; k++)
-			put(scorers, sizeof(scorers), " %s*%g",
-			    p->scorers[k].scorer->name,
-			    (double)p->scorers[k].weight);
-		assert_string_equal(filters, presets[i].filters);
-		assert_string_equal(scorers, presets[i].scorers);
-		assert_string_equal(p->picker->name, presets[i].picker);
+		expect_profile(o->pools[0].profile, &known[i]);
 		options_free(o);
 	}
 }
 
-/* Written out, the default is the one that needs no document. */
-static void test_the_default_is_ours(void **state)
+/* Those that a pool may name: all of them, and nothing of them is not honoured. */
+static void test_each_named_preset_is_a_profile(void **state)
 {
-	struct options *o = options_by("default");
-	const struct profile *p = o->pools[0].profile;
+	static const struct known named[] = {
+		{ "default", "", " queue-scorer*2 kv-cache-utilization-scorer*2"
+		    " prefix-cache-scorer*3", "max-score-picker" },
+		{ "sticky", " prefix-cache-affinity-filter",
+		    " token-load-scorer*1", "max-score-picker" },
+		{ "fastest", "", " expected-ttft-scorer*1",
+		    "max-score-picker" },
+	};
+	size_t i;
 
 	(void)state;
+	for (i = 0; preset_at(i) != NULL; i++) {
+		struct options *o = options_with(preset_at(i)->name);
+		const struct picker_config *c = o->pools[0].scheduling;
+
+		assert_string_equal(preset_at(i)->name, named[i].name);
+		expect_profile(o->pools[0].profile, &named[i]);
+		for (size_t k = 0; k < c->n_lines; k++)
+			assert_int_not_equal(c->lines[k].verdict,
+			    MIGRATION_NOT_HONOURED);
+		options_free(o);
+	}
+	assert_int_equal(i, sizeof(named) / sizeof(*named));
+}
+
+/* Written out, the default is the one that needs no document. */
+static void expect_default(struct options *o)
+{
+	const struct profile *p = o->pools[0].profile;
+
 	assert_ptr_equal(p->picker, profile_default.picker);
 	assert_int_equal(p->n_filters, profile_default.n_filters);
 	assert_int_equal(p->n_scorers, profile_default.n_scorers);
@@ -144,6 +185,13 @@ static void test_the_default_is_ours(void **state)
 			    a->scorer->params->size);
 	}
 	options_free(o);
+}
+
+static void test_the_default_is_ours(void **state)
+{
+	(void)state;
+	expect_default(options_by("default"));
+	expect_default(options_with("default"));
 }
 
 static void test_what_a_preset_says_of_the_pool_is_taken(void **state)
@@ -191,7 +239,7 @@ static void test_what_is_told_of_each_preset_is_as_written_down(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < N_PRESETS; i++)
-		expect_report(presets[i].name);
+		expect_report(known[i].name);
 }
 
 /* A preset that no row is for would be tested by nobody. */
@@ -208,8 +256,8 @@ static void test_every_file_is_a_preset_of_ours(void **state)
 		bool is_known = len == 0;	/* . and .. */
 
 		for (size_t i = 0; i < N_PRESETS; i++)
-			is_known |= strlen(presets[i].name) == len &&
-			    strncmp(presets[i].name, e->d_name, len) == 0;
+			is_known |= strlen(known[i].name) == len &&
+			    strncmp(known[i].name, e->d_name, len) == 0;
 		if (!is_known)
 			fail_msg("%s is of no preset", e->d_name);
 		n += len > 0;
@@ -275,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_each_preset_comes_down_to_what_llm_d_does),
+		cmocka_unit_test(test_each_named_preset_is_a_profile),
 		cmocka_unit_test(test_the_default_is_ours),
 		cmocka_unit_test(test_what_a_preset_says_of_the_pool_is_taken),
 		cmocka_unit_test(

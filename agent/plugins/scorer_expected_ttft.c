@@ -1,0 +1,237 @@
+/*
+ * scorer_expected_ttft.c - the sooner the first token is to be expected, the better
+ *
+ *	score = 1 / (1 + ttft / 1 s),   ttft = max(ahead, place) + own + load + n * c
+ *
+ *	ahead	tokens in flight there / rate, less what there was time for since
+ *	place	(n - batch + 1) * serve / batch, where the batch is full
+ *	own	what of this prompt is not cached there / rate
+ *	load	adapterLoadMs, where the adapter asked for is not known to be; twice
+ *		where another must go for it, which will be loaded again
+ *	n	requests there: booked, or running and queued as last told, if more
+ *	c	requestCostMs: of two alike the one with fewer requests decodes faster
+ *
+ * rate, batch and serve are learned, each endpoint's own (live.h, struct endpoint_pace):
+ * rate from first tokens, tokens / TTFT, where little was ahead; batch from pages that
+ * show a queue; serve from first tokens to ends. So it works from
+ * nothing but HAProxy's lines, and needs `feedback:`. Without it what is queued counts
+ * as prompts like this one, and the rate is peakPrefillThroughput.
+ *
+ * Engines list adapters that run, not those that are loaded and idle; so we remember
+ * where each was sent last, as many as the engine says fit.
+ *
+ * Ours. One quantity, in place of weights between a queue, a cache and a count that
+ * are measured in different units: a server with the prefix and a queue is compared
+ * with an idle one by what each costs this request. Nearest relatives: llm-d-router's
+ * latency-scorer, which asks a trained model the same question, and token-load-scorer,
+ * which is `ahead + own` alone.
+ */
+#include "plugins/plugins.h"
+
+#include "conf.h"
+#include "endpoints.h"
+#include "lora.h"
+#include "prompt.h"
+#include "request.h"
+
+struct ttft_params {
+	float peak_rate, load_ms, request_ms;
+};
+
+#define PARAM(field) offsetof(struct ttft_params, field)
+
+static const struct conf_row rows[] = {
+	{ .key = "peakPrefillThroughput", .decode = conf_fraction,
+	  .preset = "15928", .min = 1, .offset = PARAM(peak_rate),
+	  .help = "tokens a second, until it is learned" },
+	{ .key = "adapterLoadMs", .decode = conf_fraction, .preset = "500",
+	  .offset = PARAM(load_ms),
+	  .help = "to load a LoRA adapter" },
+	{ .key = "requestCostMs", .decode = conf_fraction, .preset = "1",
+	  .offset = PARAM(request_ms),
+	  .help = "for each request that is there" },
+};
+
+static const struct conf_table table = {
+	.what = "expected-ttft-scorer",
+	.size = sizeof(struct ttft_params),
+	.rows = rows,
+	.n_rows = sizeof(rows) / sizeof(*rows),
+};
+
+static const float score_scale_ms = 1000.0f;
+
+/* What is known of candidate i, read once: counts move while we look. */
+struct outlook {
+	const struct endpoint_pace *pace;	/* NULL: nothing is */
+	float requests, tokens, own;
+	uint32_t batch;
+	bool is_booked;
+};
+
+static const struct endpoint_pace *pace_of(const struct choice *c, size_t i)
+{
+	const struct pool_live *pool = c->view->pool_live;
+
+	return pool == NULL || pool->pace == NULL ? NULL :
+	    &pool->pace[c->view->stats[c->rows[i]].slot];
+}
+
+static float own_tokens(const struct choice *c, size_t i)
+{
+	uint64_t bytes = c->request->prompt_bytes + c->request->unseen_bytes;
+	uint64_t held = (uint64_t)c->matched[i] * c->view->block_bytes;
+
+	return bytes > held ?
+	    (float)(bytes - held) / (float)PROMPT_TOKEN_BYTES : 0.0f;
+}
+
+/* Other pickers' requests show on the page only, ours of this instant not yet. */
+static struct outlook outlook_of(const struct choice *c, size_t i)
+{
+	const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
+	const struct endpoint_live *l = endpoint_live(c->view, c->rows[i]);
+	uint32_t booked = live_count_get(&l->requests);
+	float waiting = (float)s->queued + (float)c->unsettled[i];
+	bool is_fresh = s->health == ENDPOINT_FRESH;
+	struct outlook o = { .pace = pace_of(c, i), .own = own_tokens(c, i),
+		.requests = (float)booked, .is_booked = booked > 0,
+		.tokens = (float)live_count_get(&l->tokens) };
+
+	if (is_fresh && waiting + (float)s->running > o.requests)
+		o.requests = waiting + (float)s->running;
+	if (!o.is_booked)	/* nothing tells of first tokens and ends */
+		o.tokens = (is_fresh ? waiting : (float)c->unsettled[i]) *
+		    o.own;
+	if (o.pace != NULL)
+		o.batch = atomic_load_explicit(&o.pace->batch,
+		    memory_order_relaxed);
+	return o;
+}
+
+static float place_ms(const struct outlook *o)
+{
+	float serve_us;
+
+	if (o->batch == 0 || o->requests < (float)o->batch)
+		return 0.0f;
+	serve_us = ewma_get(&o->pace->serve_us);
+	return serve_us <= 0.0f ? 0.0f : serve_us / 1000.0f *
+	    (o->requests - (float)o->batch + 1.0f) / (float)o->batch;
+}
+
+static float rate_of(const struct outlook *o, const struct ttft_params *p)
+{
+	float learned = o->pace == NULL ? 0.0f :
+	    ewma_get(&o->pace->prefill_rate);
+
+	return learned > 0.0f ? learned : p->peak_rate;
+}
+
+/* Part of what is in flight is computed already: as much as there was time for. */
+static float ahead_ms(const struct choice *c, const struct outlook *o,
+    float rate)
+{
+	float most = o->tokens / rate, left;
+
+	if (o->pace == NULL || !o->is_booked)
+		return most;
+	left = (float)(atomic_load_explicit(&o->pace->busy_until_ms,
+	    memory_order_relaxed) - c->now_ms);
+	left = left > 0.0f ? left : 0.0f;
+	return left < most ? left : most;
+}
+
+/* What we remember, of as many as fit: is it there, and would another have to go? */
+struct adapters {
+	bool is_there, is_full;
+};
+
+static struct adapters recall(const struct endpoint_pace *pace, uint32_t max,
+    uint64_t adapter)
+{
+	uint32_t n = max < PACE_ADAPTERS ? max : PACE_ADAPTERS;
+	struct adapters a = { false, pace != NULL };
+
+	for (uint32_t i = 0; pace != NULL && i < n; i++) {
+		uint64_t one = atomic_load_explicit(&pace->adapters[i],
+		    memory_order_relaxed);
+
+		a.is_there |= one == adapter;
+		a.is_full &= one != 0;
+	}
+	return a;
+}
+
+static float load_ms(const struct choice *c, size_t i, uint64_t adapter,
+    const struct ttft_params *p)
+{
+	const struct lora_set *set = endpoint_lora(c->view, c->rows[i]);
+	struct adapters a;
+
+	if (set == NULL || set->max == 0 ||
+	    lora_find(set, adapter) != LORA_ABSENT)
+		return 0.0f;
+	a = recall(pace_of(c, i), set->max, adapter);
+	if (a.is_there)
+		return 0.0f;
+	return a.is_full ? 2.0f * p->load_ms : p->load_ms;
+}
+
+static bool has_lora(const struct choice *c)
+{
+	return c->view->extras != NULL;
+}
+
+static void ttft_score(const struct choice *c, const void *params, float *out)
+{
+	const struct ttft_params *p = params;
+	uint64_t adapter = has_lora(c) ? lora_spelled(c->request->model) : 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct outlook o = outlook_of(c, i);
+		float rate = rate_of(&o, p) / 1000.0f;	/* tokens a ms */
+		float ahead = ahead_ms(c, &o, rate), place = place_ms(&o);
+		float ms = (ahead > place ? ahead : place) + o.own / rate +
+		    o.requests * p->request_ms;
+
+		if (has_lora(c))
+			ms += load_ms(c, i, adapter, p);
+		out[i] = score_scale_ms / (score_scale_ms + ms);
+	}
+}
+
+/* What it is busy with grows by this request. */
+static void keep_busy(struct endpoint_pace *pace, int64_t now_ms, int64_t ms)
+{
+	int64_t until = atomic_load_explicit(&pace->busy_until_ms,
+	    memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&pace->busy_until_ms,
+	    &until, (until > now_ms ? until : now_ms) + ms,
+	    memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+static void ttft_picked(const struct choice *c, const void *params,
+    uint32_t winner)
+{
+	struct pool_live *pool = c->view->pool_live;
+	struct outlook o = outlook_of(c, winner);
+	struct endpoint_pace *pace;
+
+	if (pool == NULL || pool->pace == NULL)
+		return;
+	pace = &pool->pace[c->view->stats[c->rows[winner]].slot];
+	keep_busy(pace, c->now_ms,
+	    (int64_t)(1000.0f * o.own / rate_of(&o, params) + 0.5f));
+	if (has_lora(c))
+		pace_adapter(pace, lora_spelled(c->request->model));
+}
+
+const struct scorer scorer_expected_ttft = {
+	.name = "expected-ttft-scorer",
+	.params = &table,
+	.score = ttft_score,
+	.picked = ttft_picked,
+};

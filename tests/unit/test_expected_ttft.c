@@ -1,0 +1,266 @@
+/*
+ * Milliseconds are worked out by hand from the formula on top of the scorer; what is
+ * compared is 1 / (1 + ms / 1000).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "arena.h"
+#include "conf.h"
+#include "fault.h"
+#include "help.h"
+#include "lora.h"
+#include "plugins/plugins.h"
+#include "rng.h"
+#include "yaml.h"
+
+enum { N = 3, NOW_MS = 5000 };
+
+static struct help_pool pool;
+static struct endpoint_pace pace[N];
+static struct endpoint_extras extras[N];
+static uint32_t rows[N] = { 0, 1, 2 }, unsettled[N];
+static uint16_t matched[N];
+static struct arena *arena;
+static struct request request;
+
+static int setup(void **state)
+{
+	(void)state;
+	help_pool_init(&pool, "pool", N);
+	memset(pace, 0, sizeof(pace));
+	memset(extras, 0, sizeof(extras));
+	memset(unsettled, 0, sizeof(unsettled));
+	memset(matched, 0, sizeof(matched));
+	pool.pool_live.pace = pace;
+	pool.view.extras = NULL;
+	arena = arena_new(4096, 1 << 16);
+	request = (struct request){ .prompt_bytes = 4000,	/* 1,000 tokens */
+		.has_body = true, .model = span_of("sql") };
+	return arena == NULL;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	arena_free(arena);
+	help_pool_fini(&pool);
+	return 0;
+}
+
+static const void *params(const char *yaml)
+{
+	struct fault why = { 0 };
+	struct conf_input in = { "test", arena, &why };
+	const struct conf *root = yaml_parse("test", span_of(yaml),
+	    &yaml_limits_default, arena, &why);
+	void *out = arena_zalloc(arena, scorer_expected_ttft.params->size);
+
+	assert_non_null(root);
+	assert_int_equal(conf_decode(&in, scorer_expected_ttft.params, root,
+	    out), 0);
+	return out;
+}
+
+static struct choice choice(void)
+{
+	return (struct choice){ .view = &pool.view, .request = &request,
+		.rows = rows, .n = N, .unsettled = unsettled,
+		.matched = matched, .now_ms = NOW_MS };
+}
+
+/* Of the first; its score as milliseconds. */
+static double ms_by(const char *yaml)
+{
+	struct choice c = choice();
+	float out[N];
+
+	scorer_expected_ttft.score(&c, params(yaml), out);
+	for (size_t i = 0; i < N; i++)
+		assert_true(out[i] > 0 && out[i] <= 1);
+	return 1000.0 / (double)out[0] - 1000.0;
+}
+
+static double ms(void)
+{
+	return ms_by("{}");
+}
+
+static void learn_rate(float tokens_a_second)
+{
+	ewma_add(&pace[0].prefill_rate, tokens_a_second, 1);
+}
+
+static void book(uint32_t requests, uint32_t tokens)
+{
+	live_count_add(&pool.live[0].requests, requests);
+	live_count_add(&pool.live[0].tokens, tokens);
+}
+
+static void test_a_prompt_takes_its_uncached_tokens(void **state)
+{
+	(void)state;
+	assert_float_equal(ms(), 1000.0 / 15.928, 0.01);
+	assert_float_equal(ms_by("{peakPrefillThroughput: 500}"), 2000, 0.1);
+	learn_rate(1000);
+	assert_float_equal(ms(), 1000, 0.01);
+	matched[0] = 50;	/* of 64 bytes: 800 tokens */
+	assert_float_equal(ms(), 200, 0.01);
+	matched[0] = 63;	/* more than there is */
+	assert_float_equal(ms(), 0, 0.01);
+	request.unseen_bytes = 400;	/* behind HAProxy's buffer */
+	assert_float_equal(ms(), 92, 0.01);	/* 4400 - 4032 bytes */
+}
+
+static void test_what_is_ahead_shrinks_with_time(void **state)
+{
+	(void)state;
+	learn_rate(1000);
+	book(1, 600);
+	pace[0].busy_until_ms = NOW_MS + 400;
+	assert_float_equal(ms(), 400 + 1000 + 1, 0.01);
+	pace[0].busy_until_ms = NOW_MS + 9000;	/* never more than is there */
+	assert_float_equal(ms(), 600 + 1000 + 1, 0.01);
+	pace[0].busy_until_ms = NOW_MS - 1;
+	assert_float_equal(ms(), 1000 + 1, 0.01);
+	assert_float_equal(ms_by("{requestCostMs: 30}"), 1000 + 30, 0.01);
+}
+
+/* Of a batch of 2, three run or wait: two must end first, one each 250 ms. */
+static void test_a_full_batch_is_waited_for(void **state)
+{
+	(void)state;
+	learn_rate(1000);
+	ewma_add(&pace[0].serve_us, 500 * 1000, 1);
+	book(3, 100);
+	pace[0].busy_until_ms = NOW_MS + 100;
+	assert_float_equal(ms(), 100 + 1000 + 3, 0.01);
+	pace[0].batch = 2;
+	assert_float_equal(ms(), 500 + 1000 + 3, 0.01);
+	pace[0].batch = 4;
+	assert_float_equal(ms(), 100 + 1000 + 3, 0.01);
+	pace[0].batch = 3;
+	pace[0].serve_us.word = 0;	/* never seen to end */
+	assert_float_equal(ms(), 100 + 1000 + 3, 0.01);
+}
+
+/* Nothing tells of ends: those that wait are taken to be like this one. */
+static void test_without_feedback_the_page_tells(void **state)
+{
+	(void)state;
+	learn_rate(1000);
+	pool.stats[0].running = 4;
+	assert_float_equal(ms(), 1000 + 4, 0.01);
+	pool.stats[0].queued = 2;
+	unsettled[0] = 1;
+	assert_float_equal(ms(), 3 * 1000 + 1000 + 7, 0.02);
+	pool.stats[0].health = ENDPOINT_STALE;
+	assert_float_equal(ms(), 1 * 1000 + 1000 + 0, 0.02);
+}
+
+/* Another picker sends there too: the page shows more than we have booked. */
+static void test_others_requests_count(void **state)
+{
+	(void)state;
+	learn_rate(1000);
+	book(2, 0);
+	pool.stats[0].running = 9;
+	assert_float_equal(ms(), 1000 + 9, 0.01);
+}
+
+static void test_an_adapter_is_where_it_was_sent(void **state)
+{
+	union {
+		struct lora_set set;
+		char bytes[sizeof(struct lora_set) + sizeof(uint64_t)];
+	} has = { .set = { .max = 1, .n = 1, .n_running = 1 } };
+	struct choice c = choice();
+
+	(void)state;
+	learn_rate(1000);
+	has.set.names[0] = lora_name(span_of("sql"));
+	extras[0].lora = &has.set;
+	pool.view.extras = extras;
+	assert_float_equal(ms(), 1000, 0.01);
+	request.model = span_of("chat");
+	assert_float_equal(ms(), 1000 + 500, 0.01);
+	assert_float_equal(ms_by("{adapterLoadMs: 70}"), 1000 + 70, 0.01);
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	assert_float_equal(ms(), 1000, 0.01);	/* idle there, and not listed */
+	request.model = span_of("draw");
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	request.model = span_of("chat");	/* one fits: draw, which must go */
+	assert_float_equal(ms(), 1000 + 2 * 500, 0.01);
+	request.model = span_of("\\u0064raw");
+	assert_float_equal(ms(), 1000, 0.01);
+}
+
+static void test_a_pick_keeps_its_endpoint_busy(void **state)
+{
+	struct choice c = choice();
+
+	(void)state;
+	learn_rate(1000);
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	assert_int_equal(pace[0].busy_until_ms, NOW_MS + 1000);
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	assert_int_equal(pace[0].busy_until_ms, NOW_MS + 2000);
+	c.now_ms = NOW_MS + 60000;
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	assert_int_equal(pace[0].busy_until_ms, NOW_MS + 61000);
+}
+
+/* Numbers of any kind: a score, and no candidate's depends on another's. */
+static void test_any_state_has_a_score(void **state)
+{
+	struct rng rng = { 7 };
+	float out[N], alone[N];
+
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		struct choice c = choice();
+		uint32_t r = rng_below(&rng, 1u << 30);
+
+		live_renew(&pool.live[0]);
+		pace_renew(&pace[0]);
+		if (r & 1)
+			learn_rate((float)rng_below(&rng, 1 << 20) + 0.001f);
+		if (r & 2)
+			ewma_add(&pace[0].serve_us,
+			    (float)rng_below(&rng, 1 << 30), 1);
+		pace[0].batch = r & 4 ? rng_below(&rng, 1 << 30) : 0;
+		pace[0].busy_until_ms = (int64_t)(r & 8 ? rng_next(&rng) >> 1 : 0);
+		book(r & 16 ? rng_below(&rng, 1 << 30) : 0,
+		    r & 32 ? rng_below(&rng, 1 << 30) : 0);
+		pool.stats[0].queued = r & 64 ? UINT32_MAX : 0;
+		unsettled[0] = r & 128 ? UINT32_MAX : 0;
+		scorer_expected_ttft.score(&c, params("{}"), out);
+		c.n = 1;
+		scorer_expected_ttft.score(&c, params("{}"), alone);
+		assert_true(out[0] >= 0 && out[0] <= 1);
+		assert_true(out[0] == alone[0]);
+		arena_reset(arena);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_prompt_takes_its_uncached_tokens),
+		TEST(test_what_is_ahead_shrinks_with_time),
+		TEST(test_a_full_batch_is_waited_for),
+		TEST(test_without_feedback_the_page_tells),
+		TEST(test_others_requests_count),
+		TEST(test_an_adapter_is_where_it_was_sent),
+		TEST(test_a_pick_keeps_its_endpoint_busy),
+		TEST(test_any_state_has_a_score),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
