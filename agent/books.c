@@ -169,7 +169,7 @@ static struct place find_place(const struct fleet *fleet, struct span pool,
 	return p;
 }
 
-/* Below, a first token comes too soon to tell by it how fast prompts are computed. */
+/* Below, a first token tells what else it takes, not how fast prompts are computed. */
 enum { PACE_TOKENS_MIN = 64 };
 
 static struct endpoint_pace *pace_of(const struct place *at)
@@ -188,11 +188,19 @@ static void note_pace(const struct place *at, const struct booking *k,
     uint32_t tokens, int64_t took_us, int64_t now_us)
 {
 	struct endpoint_pace *pace = pace_of(at);
+	float computed = (float)tokens + (float)k->ahead / 2, base_us;
 
-	if (pace != NULL && tokens >= PACE_TOKENS_MIN && took_us > 0 &&
-	    k->ahead <= tokens / 2 && k->chosen == at->live)
-		ewma_add(&pace->prefill_rate, 1e6f *
-		    ((float)k->ahead / 2 + (float)tokens) / (float)took_us,
+	if (pace == NULL || k->chosen != at->live ||
+	    k->ahead > tokens / 2)
+		return;
+	if (tokens < PACE_TOKENS_MIN) {
+		ewma_add(&pace->base_us, (float)took_us, now_us / 1000);
+		return;
+	}
+	base_us = ewma_get(&pace->base_us);
+	if ((float)took_us > 2 * base_us && took_us > 0)
+		ewma_add(&pace->prefill_rate, 1e6f * computed /
+		    ((float)took_us - (base_us > 0 ? base_us : 0)),
 		    now_us / 1000);
 }
 

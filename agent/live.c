@@ -121,6 +121,7 @@ void live_renew(struct endpoint_live *l)
 void pace_renew(struct endpoint_pace *p)
 {
 	ewma_reset(&p->prefill_rate);
+	ewma_reset(&p->base_us);
 	ewma_reset(&p->serve_us);
 	atomic_store(&p->batch, 0);
 	atomic_store(&p->busy_until_ms, 0);

@@ -48,7 +48,7 @@ struct endpoint_live {
 	_Atomic int64_t due_ms;		/* of the breaker's next move; 0: none */
 };
 
-enum { LIVE_SESSIONS = 1 << 17, PACE_ADAPTERS = 11 };
+enum { LIVE_SESSIONS = 1 << 17, PACE_ADAPTERS = 10 };
 
 /*
  * How fast it has been, for who wants to foretell a wait. Apart from endpoint_live,
@@ -57,6 +57,7 @@ enum { LIVE_SESSIONS = 1 << 17, PACE_ADAPTERS = 11 };
 struct endpoint_pace {
 	/* Prompt tokens a second, of requests that had a place in the batch at once. */
 	struct ewma prefill_rate;
+	struct ewma base_us;		/* to a first token when next to nothing is computed */
 	struct ewma serve_us;		/* from the first token to the end */
 	_Atomic uint32_t batch;		/* run at once when others wait; 0: none did */
 	_Atomic int64_t busy_until_ms;	/* clock_ms(): then all is computed, by rate */

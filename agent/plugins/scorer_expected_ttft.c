@@ -12,7 +12,8 @@
  *	c	requestCostMs: of two alike the one with fewer requests decodes faster
  *
  * rate, batch and serve are learned, each endpoint's own (live.h, struct endpoint_pace):
- * rate from first tokens, tokens / TTFT, where little was ahead; batch from pages that
+ * rate from first tokens, where little was ahead: tokens / (TTFT - that of a prompt that
+ * is cached); who has not learned it yet is taken to be as fast as the others; batch from pages that
  * show a queue; serve from first tokens to ends. So it works from
  * nothing but HAProxy's lines, and needs `feedback:`. Without it what is queued counts
  * as prompts like this one, and the rate is peakPrefillThroughput.
@@ -120,12 +121,28 @@ static float place_ms(const struct outlook *o)
 	    (o->requests - (float)o->batch + 1.0f) / (float)o->batch;
 }
 
-static float rate_of(const struct outlook *o, const struct ttft_params *p)
+static float rate_of(const struct endpoint_pace *pace, float usual)
 {
-	float learned = o->pace == NULL ? 0.0f :
-	    ewma_get(&o->pace->prefill_rate);
+	float learned = pace == NULL ? 0.0f : ewma_get(&pace->prefill_rate);
 
-	return learned > 0.0f ? learned : p->peak_rate;
+	return learned > 0.0f ? learned : usual;
+}
+
+/*
+ * Of one that has not been seen at work: what the others do on average. An assumption
+ * that is better than what was observed would draw everybody there.
+ */
+static float usual_rate(const struct choice *c, const struct ttft_params *p)
+{
+	float sum = 0.0f, rate;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		rate = rate_of(pace_of(c, i), 0.0f);
+		sum += rate;
+		n += rate > 0.0f;
+	}
+	return n > 0 ? sum / (float)n : p->peak_rate;
 }
 
 /* Part of what is in flight is computed already: as much as there was time for. */
@@ -187,10 +204,11 @@ static void ttft_score(const struct choice *c, const void *params, float *out)
 {
 	const struct ttft_params *p = params;
 	uint64_t adapter = has_lora(c) ? lora_spelled(c->request->model) : 0;
+	float usual = usual_rate(c, p);
 
 	for (size_t i = 0; i < c->n; i++) {
 		struct outlook o = outlook_of(c, i);
-		float rate = rate_of(&o, p) / 1000.0f;	/* tokens a ms */
+		float rate = rate_of(o.pace, usual) / 1000.0f;	/* a ms */
 		float ahead = ahead_ms(c, &o, rate), place = place_ms(&o);
 		float ms = (ahead > place ? ahead : place) + o.own / rate +
 		    o.requests * p->request_ms;
@@ -224,7 +242,8 @@ static void ttft_picked(const struct choice *c, const void *params,
 		return;
 	pace = &pool->pace[c->view->stats[c->rows[winner]].slot];
 	keep_busy(pace, c->now_ms,
-	    (int64_t)(1000.0f * o.own / rate_of(&o, params) + 0.5f));
+	    (int64_t)(1000.0f * o.own / rate_of(pace,
+	    usual_rate(c, params)) + 0.5f));
 	if (has_lora(c))
 		pace_adapter(pace, lora_spelled(c->request->model));
 }

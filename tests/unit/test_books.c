@@ -217,6 +217,11 @@ static void test_a_pace_is_learned_from_first_tokens(void **state)
 	assert_float_equal(ewma_get(&pace[0].serve_us), 100000, 1);
 	lives(1, 1000, 400, 120, "s01");
 	assert_float_equal(ewma_get(&pace[1].prefill_rate), 10000, 1);
+	lives(2, 5, 0, 30, "s02");	/* 30 ms go to other things */
+	lives(2, 1000, 0, 130, "s02");
+	assert_float_equal(ewma_get(&pace[2].prefill_rate), 10000, 1);
+	lives(2, 70, 0, 59, "s02");	/* mostly those: nothing to learn */
+	assert_float_equal(ewma_get(&pace[2].prefill_rate), 10000, 1);
 }
 
 static void test_no_pace_is_learned_from_who_had_to_wait(void **state)
@@ -225,10 +230,11 @@ static void test_no_pace_is_learned_from_who_had_to_wait(void **state)
 	memset(pace, 0, sizeof(pace));
 	lives(0, 1000, 501, 100, "s00");	/* mostly others' tokens */
 	lives(0, 1000, PICK_WAITS, 100, "s00");
-	lives(0, 63, 0, 100, "s00");		/* too few to tell */
+	lives(0, 63, 0, 100, "s00");		/* next to nothing to compute */
 	lives(0, 1000, 0, 100, "s01");		/* served elsewhere */
 	for (size_t i = 0; i < 3; i++)
 		assert_true(ewma_get(&pace[i].prefill_rate) < 0);
+	assert_float_equal(ewma_get(&pace[0].base_us), 100000, 1);
 	assert_float_equal(ewma_get(&pace[1].serve_us), 100000, 1);
 }
 

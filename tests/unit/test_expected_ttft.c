@@ -106,6 +106,9 @@ static void test_a_prompt_takes_its_uncached_tokens(void **state)
 	(void)state;
 	assert_float_equal(ms(), 1000.0 / 15.928, 0.01);
 	assert_float_equal(ms_by("{peakPrefillThroughput: 500}"), 2000, 0.1);
+	ewma_add(&pace[1].prefill_rate, 3000, 1);	/* as the others, 3000 and 1000 */
+	ewma_add(&pace[2].prefill_rate, 1000, 1);
+	assert_float_equal(ms(), 500, 0.01);
 	learn_rate(1000);
 	assert_float_equal(ms(), 1000, 0.01);
 	matched[0] = 50;	/* of 64 bytes: 800 tokens */
@@ -242,7 +245,8 @@ static void test_any_state_has_a_score(void **state)
 		c.n = 1;
 		scorer_expected_ttft.score(&c, params("{}"), alone);
 		assert_true(out[0] >= 0 && out[0] <= 1);
-		assert_true(out[0] == alone[0]);
+		if (r & 1)	/* else as fast as the others */
+			assert_true(out[0] == alone[0]);
 		arena_reset(arena);
 	}
 }

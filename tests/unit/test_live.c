@@ -185,6 +185,7 @@ static void test_a_renewed_pace_is_unknown(void **state)
 	memset(&p, 0x55, sizeof(p));
 	pace_renew(&p);
 	assert_true(ewma_get(&p.prefill_rate) < 0);
+	assert_true(ewma_get(&p.base_us) < 0);
 	assert_true(ewma_get(&p.serve_us) < 0);
 	assert_int_equal(p.batch, 0);
 	assert_int_equal(p.busy_until_ms, 0);
