@@ -52,7 +52,8 @@ static int bad_kind(struct span value, struct fault *f)
 	for (size_t i = 0; i < N_KINDS; i++)
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
 		    i > 0 ? ", " : "", kinds[i].name);
-	fault_setf(f, NULL, 0, "kind=%.*s", (int)value.len, value.ptr);
+	fault_setf(f, NULL, 0, "kind=%.*s", (int)value.len,
+	    value.len > 0 ? value.ptr : "");
 	fault_want(f, "kind= one of %s", names);
 	return -1;
 }
@@ -88,7 +89,8 @@ static int read_key(struct sim_fault *out, struct span key, struct span value,
 		return 0;
 	}
 	fault_setf(f, NULL, 0, "%.*s=%.*s", (int)key.len, key.ptr,
-	    (int)value.len, value.ptr);
+	    (int)value.len,
+	    value.len > 0 ? value.ptr : "");
 	fault_want(f, "kind=, ms=, for=, count=, after= or port=, and whole "
 	    "numbers up to %d", NUMBER_MAX);
 	return -1;
