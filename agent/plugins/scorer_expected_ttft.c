@@ -13,7 +13,7 @@
  *
  * rate, batch and serve are learned, each endpoint's own (live.h, struct endpoint_pace):
  * rate from first tokens, where little was ahead: tokens / (TTFT - that of a prompt that
- * is cached); who has not learned it yet is taken to be as fast as the others; batch from pages that
+ * is cached); who is not far from the average is taken to be as fast as that; batch from pages that
  * show a queue; serve from first tokens to ends. So it works from
  * nothing but HAProxy's lines, and needs `feedback:`. Without it what is queued counts
  * as prompts like this one, and the rate is peakPrefillThroughput.
@@ -61,6 +61,7 @@ static const struct conf_table table = {
 };
 
 static const float score_scale_ms = 1000.0f;
+static const float noise = 1.5f;	/* a rate that differs by less is the same */
 
 /* What is known of candidate i, read once: counts move while we look. */
 struct outlook {
@@ -121,24 +122,33 @@ static float place_ms(const struct outlook *o)
 	    (o->requests - (float)o->batch + 1.0f) / (float)o->batch;
 }
 
-static float rate_of(const struct endpoint_pace *pace, float usual)
+static float learned_rate(const struct endpoint_pace *pace)
 {
-	float learned = pace == NULL ? 0.0f : ewma_get(&pace->prefill_rate);
+	float rate = pace == NULL ? 0.0f : ewma_get(&pace->prefill_rate);
 
-	return learned > 0.0f ? learned : usual;
+	return rate > 0.0f ? rate : 0.0f;
 }
 
 /*
- * Of one that has not been seen at work: what the others do on average. An assumption
- * that is better than what was observed would draw everybody there.
+ * Of one that has not been seen at work, or whose rate is near the others': what all
+ * do on average. Whoever seems a little faster, or is assumed to be, would draw
+ * everybody.
  */
+static float rate_of(const struct endpoint_pace *pace, float usual)
+{
+	float rate = learned_rate(pace);
+
+	return rate > noise * usual || (rate > 0.0f && rate < usual / noise) ?
+	    rate : usual;
+}
+
 static float usual_rate(const struct choice *c, const struct ttft_params *p)
 {
 	float sum = 0.0f, rate;
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
-		rate = rate_of(pace_of(c, i), 0.0f);
+		rate = learned_rate(pace_of(c, i));
 		sum += rate;
 		n += rate > 0.0f;
 	}
