@@ -38,6 +38,16 @@ static bool value_addr(const struct pick *p, struct spop_data *v)
 	return p->n > 0 && text_value(v, p->choices[0]->addr);
 }
 
+static bool value_prefill(const struct pick *p, struct spop_data *v)
+{
+	return p->prefill != NULL && text_value(v, p->prefill->addr);
+}
+
+static bool value_rank(const struct pick *p, struct spop_data *v)
+{
+	return p->rank != NULL && text_value(v, p->rank->addr);
+}
+
 static bool value_status(const struct pick *p, struct spop_data *v)
 {
 	*v = spop_int(p->status);
@@ -78,17 +88,20 @@ static const struct {
 	{ "retry_after", value_retry_after },	/* int: seconds */
 	{ "message", value_message },	/* string: for the JSON error's text */
 	{ "why", value_why },		/* string: asked for by x-epp-why */
+	{ "prefill", value_prefill },	/* string: x-prefiller-host-port */
+	{ "rank", value_rank },		/* string: x-data-parallel-host-port */
 };
 
-/* eps: all choices in order, "ip:port,ip:port". */
-static unsigned write_list(struct writer *w, const struct pick *p)
+/* Lists of addresses: "ip:port,ip:port", in order. */
+static unsigned write_list(struct writer *w, const char *name,
+    const struct endpoint *const *endpoints, size_t n)
 {
 	char list[LIST_MAX];
 	size_t len = 0;
 	struct spop_data value;
 
-	for (size_t i = 0; i < p->n; i++) {
-		struct span addr = p->choices[i]->addr;
+	for (size_t i = 0; i < n; i++) {
+		struct span addr = endpoints[i]->addr;
 
 		if (addr.len == 0 || addr.len + 1 > sizeof(list) - len)
 			continue;
@@ -100,13 +113,14 @@ static unsigned write_list(struct writer *w, const struct pick *p)
 	if (len == 0)
 		return 0;
 	value = spop_string((struct span){ list, len });
-	spop_set_var(w, SPOP_TXN, span_of("eps"), &value);
+	spop_set_var(w, SPOP_TXN, span_of(name), &value);
 	return 1;
 }
 
 void answer_write(struct writer *w, const struct pick *pick)
 {
-	unsigned n = write_list(w, pick);
+	unsigned n = write_list(w, "eps", pick->choices, pick->n) +
+	    write_list(w, "encode", pick->encode, pick->n_encode);
 	struct spop_data value;
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "counters.h"
 #include "endpoints.h"
@@ -70,18 +71,43 @@ static bool is_tellable(struct span id)
 
 /* ---- giving back ---- */
 
+static void give_back_helper(const struct booking_helper *h)
+{
+	if (h->live == NULL)
+		return;
+	live_count_sub(&h->live->requests, h->generation, 1);
+	live_count_sub(&h->live->tokens, h->generation, h->tokens);
+}
+
 static void give_back(const struct booking *k)
 {
-	if (k->live == NULL)
-		return;
-	live_count_sub(&k->live->requests, k->generation, 1);
-	live_count_sub(&k->live->tokens, k->generation, k->tokens);
+	const struct booking_helper own = { k->live, k->generation, k->tokens };
+
+	give_back_helper(&own);
+	for (size_t i = 0; i < BOOKING_HELPERS; i++)
+		give_back_helper(&k->helpers[i]);
 }
 
 static void on_gone(const struct booking *k, void *data)
 {
 	(void)data;
 	give_back(k);
+}
+
+static void take_helpers(struct booking *k, const struct pick *pick)
+{
+	_Static_assert((int)BOOKING_HELPERS == (int)PICK_HELPERS,
+	    "a pick's helpers are a booking's");
+	for (size_t i = 0; i < BOOKING_HELPERS; i++) {
+		struct endpoint_live *l = pick->helpers[i].live;
+
+		if (l != NULL)
+			k->helpers[i] = (struct booking_helper){ l,
+				live_generation(l), pick->helpers[i].tokens };
+	}
+	k->entry = pick->entry;
+	if (k->entry != NULL)
+		k->entry_generation = live_generation(k->entry);
 }
 
 void books_open(struct books *b, struct span id, struct pick *pick,
@@ -98,6 +124,7 @@ void books_open(struct books *b, struct span id, struct pick *pick,
 		return;
 	}
 	k.generation = k.chosen_generation = live_generation(pick->live);
+	take_helpers(&k, pick);
 	switch (ledger_put(b->ledger, ledger_key(b->ledger, id), &k, &old)) {
 	case LEDGER_OK:
 		break;
@@ -180,9 +207,19 @@ static struct endpoint_pace *pace_of(const struct place *at)
 	    &pool->pace[at->view->stats[at->row].slot];
 }
 
+static bool is_helped(const struct booking *k)
+{
+	bool is = false;
+
+	for (size_t i = 0; i < BOOKING_HELPERS; i++)
+		is |= k->helpers[i].live != NULL;
+	return is;
+}
+
 /*
  * It took so long to compute the prompt, and what was left of those before it: half,
- * on average. If that is much, the sample says little.
+ * on average. If that is much, the sample says little; nothing, if another one
+ * prefilled.
  */
 static void note_pace(const struct place *at, const struct booking *k,
     uint32_t tokens, int64_t took_us, int64_t now_us)
@@ -217,6 +254,49 @@ static bool is_there(const struct booking *k, const struct endpoint_live *live)
 	return k->live == live && k->generation == live_generation(live);
 }
 
+/* The row that was picked, if the view still has it. */
+static struct place place_of(const struct endpoint_view *view,
+    const struct booking *k)
+{
+	struct place p = { .view = view };
+
+	if (live_generation(k->chosen) != k->chosen_generation)
+		return p;
+	for (p.row = 0; p.row < view->n_endpoints; p.row++)
+		if (endpoint_live(view, p.row) == k->chosen) {
+			p.live = k->chosen;
+			break;
+		}
+	return p;
+}
+
+/* The server told of forwards to the rank that was picked: then that is the place. */
+static void find_rank(struct place *p, const struct booking *k)
+{
+	if (p->live != NULL && p->live == k->entry &&
+	    live_generation(k->entry) == k->entry_generation)
+		*p = place_of(p->view, k);
+}
+
+/* Their work was before the first token. */
+static void let_helpers_go(struct booking *k)
+{
+	for (size_t i = 0; i < BOOKING_HELPERS; i++)
+		give_back_helper(&k->helpers[i]);
+	memset(k->helpers, 0, sizeof(k->helpers));
+}
+
+static void move_to(struct booking *k, struct endpoint_live *live)
+{
+	const struct booking_helper own = { k->live, k->generation, k->tokens };
+
+	give_back_helper(&own);
+	k->live = live;
+	k->generation = live_generation(live);
+	k->tokens = 0;
+	live_count_add(&live->requests, 1);
+}
+
 /* Under the shard's lock, so that the end cannot come in between. */
 static void note_first(struct booking *k, void *data)
 {
@@ -225,13 +305,10 @@ static void note_first(struct booking *k, void *data)
 	if (k->live == NULL || k->first_us != 0)
 		return;
 	f->was = *k;
-	if (f->place.live != NULL && !is_there(k, f->place.live)) {
-		give_back(k);
-		k->live = f->place.live;
-		k->generation = live_generation(k->live);
-		k->tokens = 0;
-		live_count_add(&k->live->requests, 1);
-	}
+	let_helpers_go(k);
+	find_rank(&f->place, k);
+	if (f->place.live != NULL && !is_there(k, f->place.live))
+		move_to(k, f->place.live);
 	live_count_sub(&k->live->tokens, k->generation, k->tokens);
 	k->tokens = 0;
 	k->first_us = f->now_us;
@@ -295,22 +372,6 @@ static void note_outcome(const struct place *at, bool is_failure, int64_t now_us
 		counter_add(c->ejections, 1);
 }
 
-/* Of the row that was picked, if the view still has it. */
-static struct place place_of(const struct endpoint_view *view,
-    const struct booking *k)
-{
-	struct place p = { .view = view };
-
-	if (live_generation(k->chosen) != k->chosen_generation)
-		return p;
-	for (p.row = 0; p.row < view->n_endpoints; p.row++)
-		if (endpoint_live(view, p.row) == k->chosen) {
-			p.live = k->chosen;
-			break;
-		}
-	return p;
-}
-
 /* HAProxy turned away from the endpoint that we chose: that is its failure. */
 static void note_move(const struct place *served, const struct booking *k,
     const struct record *r, int64_t now_us, struct counters *c)
@@ -338,6 +399,8 @@ struct held *books_end(struct books *b, const struct fleet *fleet,
 	if (k.waits != NULL)
 		return k.waits;
 	give_back(&k);
+	if (is_booked)
+		find_rank(&served, &k);
 	if (served.live == NULL)
 		return NULL;
 	if (is_booked && k.chosen != served.live)
@@ -355,23 +418,46 @@ struct write_off {
 	const struct endpoint_live *live;
 	uint32_t generation;
 	int64_t before_us;
+	size_t n, n_helped;		/* at most; helpers' parts so far */
 };
 
+/* While somebody prefills for it, its own engine does not know it yet. */
 static bool is_written_off(const struct booking *k, void *data)
 {
 	const struct write_off *w = data;
 
 	return k->live == w->live && k->generation == w->generation &&
-	    k->picked_us < w->before_us;
+	    k->picked_us < w->before_us && !is_helped(k);
+}
+
+static void write_off_helper(struct booking *k, void *data)
+{
+	struct write_off *w = data;
+
+	for (size_t i = 0; i < BOOKING_HELPERS; i++) {
+		struct booking_helper *h = &k->helpers[i];
+
+		if (w->n_helped == w->n || h->live == NULL ||
+		    h->live != w->live || h->generation != w->generation ||
+		    k->picked_us >= w->before_us)
+			continue;
+		give_back_helper(h);
+		*h = (struct booking_helper){ 0 };
+		w->n_helped++;
+	}
 }
 
 size_t books_write_off(struct books *b, struct endpoint_live *live, size_t n,
     int64_t before_us)
 {
-	struct write_off w = { live, live_generation(live), before_us };
+	struct write_off w = { .live = live, .generation = live_generation(live),
+		.before_us = before_us, .n = n };
 
-	return b != NULL ?
-	    ledger_sweep(b->ledger, n, is_written_off, on_gone, &w) : 0;
+	if (b == NULL)
+		return 0;
+	ledger_visit(b->ledger, write_off_helper, &w);
+	return w.n_helped + ledger_sweep(b->ledger, n - w.n_helped,
+	    is_written_off, on_gone, &w);
 }
 
 struct expiry {

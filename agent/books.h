@@ -5,10 +5,14 @@
  * token, its place until the end. The line that HAProxy writes when it is over, however
  * it ended, says which server really served it: then or at the first token the
  * booking moves there. Everything is given back once, by whoever removes the booking.
+ * Who helps (prefills, encodes) has the request on its counts from the pick to the
+ * first token, or to the end if that comes first. A server that forwards to a rank
+ * (pick.h) tells of the rank: the booking does not move to it.
  *
  * What is never told to have ended is given up only on evidence:
  * - books_write_off(): an engine that shows fewer requests than are booked there, all
- *   the time for reconcileAfter, is believed;
+ *   the time for reconcileAfter, is believed: of who helps, its part is over; of who
+ *   answers, all, unless somebody still prefills for it;
  * - books_expire(): without a first token, after HAProxy's `timeout server` it has cut
  *   the request by itself. Counts only where first tokens are told at all. Where
  *   nothing tells anything, six times that.

@@ -23,7 +23,7 @@
 struct label;
 struct pool_options;
 struct prefix_index;
-struct profile;
+struct schedule;
 
 /* Who it is: the same in all views while the pool's set does not change. */
 struct endpoint {
@@ -64,7 +64,7 @@ struct endpoint_view {
 	struct prefix_index *prefix;		/* by slot */
 	uint32_t block_bytes;			/* of a prefix block */
 	uint32_t max_blocks;			/* of a prompt that are looked at */
-	const struct profile *profile;
+	const struct schedule *schedule;
 	const struct pool_options *options;
 	struct pool_live *pool_live;
 };

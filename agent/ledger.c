@@ -252,6 +252,28 @@ size_t ledger_sweep(struct ledger *l, size_t max,
 	return n;
 }
 
+static void visit_bucket(struct shard *s, uint32_t at,
+    void (*change)(struct booking *b, void *data), void *data)
+{
+	for (; at != NONE; at = s->entries[at].next)
+		change(&s->entries[at].booking, data);
+}
+
+void ledger_visit(struct ledger *l,
+    void (*change)(struct booking *b, void *data), void *data)
+{
+	for (size_t i = 0; i < N_SHARDS; i++) {
+		struct shard *s = &l->shards[i];
+
+		if (s->n == 0)
+			continue;
+		pthread_mutex_lock(&s->lock);
+		for (size_t k = 0; k <= l->mask; k++)
+			visit_bucket(s, s->buckets[k], change, data);
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
 size_t ledger_count(const struct ledger *l)
 {
 	size_t n = 0;

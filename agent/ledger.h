@@ -19,6 +19,14 @@ struct endpoint_live;
 struct held;
 struct ledger;
 
+enum { BOOKING_HELPERS = 2 };
+
+/* On whose counts a request is beside its own endpoint's, until its first token. */
+struct booking_helper {
+	struct endpoint_live *live;	/* NULL: nobody's */
+	uint32_t generation, tokens;
+};
+
 struct booking {
 	struct endpoint_live *live;	/* NULL: nobody serves it yet */
 	struct held *waits;		/* then, who */
@@ -29,6 +37,9 @@ struct booking {
 	uint32_t ahead;			/* of them, when it was picked: pick.h */
 	int64_t picked_us, first_us;	/* clock_us(); first token: 0, not yet */
 	bool is_stream;
+	struct booking_helper helpers[BOOKING_HELPERS];
+	struct endpoint_live *entry;	/* forwards to `live`; NULL: nobody does */
+	uint32_t entry_generation;
 };
 
 /*
@@ -71,5 +82,9 @@ bool ledger_change(struct ledger *l, uint64_t key,
 size_t ledger_sweep(struct ledger *l, size_t max,
     bool (*is_over)(const struct booking *b, void *data),
     void (*gone)(const struct booking *b, void *data), void *data);
+
+/* Shows each to `change`, under its shard's lock. Looks at every booking too. */
+void ledger_visit(struct ledger *l,
+    void (*change)(struct booking *b, void *data), void *data);
 
 size_t ledger_count(const struct ledger *l);

@@ -130,7 +130,7 @@ struct pool_options {
 	int64_t haproxy_interval_ms;			/* default 1000 */
 	struct scrape_options scrape;
 	struct prefix_options prefix;
-	const struct profile *profile;		/* NULL: llm-d's default */
+	const struct schedule *schedule;	/* NULL: llm-d's default */
 	const struct picker_config *scheduling;	/* what it came from, or NULL */
 	enum failure_mode failure_mode;
 	struct outlier_options outlier;

@@ -1,297 +1,103 @@
 /*
- * pick.c - candidates, scores, order, reservation
+ * pick.c - which profiles are run for one request, and what comes of it
  */
 #include "pick.h"
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "arena.h"
 #include "options.h"
-#include "outlier.h"
-#include "plugin.h"
+#include "picking.h"
 #include "prefix.h"
 #include "prompt.h"
 #include "request.h"
 #include "rng.h"
 
-enum {
-	RESERVE_TRIES = 4,	/* then without a new look: somebody must win */
-	WHY_MAX = 512,
-	TOKENS_MAX = 1 << 20,	/* of one request: more is not a prompt */
+enum { TOKENS_MAX = 1 << 20 };	/* of one request: more is not a prompt */
+
+/* ---- running them ---- */
+
+/* All that one pick by profiles needs, on the stack. */
+struct course {
+	struct picking *p;
+	struct stages stages;
+	struct run runs[N_STAGES];
+	const char *why;
 };
 
-/* All that one pick needs, in the worker's arena. */
-struct picking {
-	struct choice choice;
-	uint32_t *rows, *unsettled;
-	uint16_t *matched, *depth;
-	float *scores, *score;
-	struct rng *rng;
-	/* With filters: what they begin with, each time. */
-	uint32_t *all_rows;
-	uint16_t *all_matched;
-	size_t n_all;
-	bool *keep;
-};
-
-static bool has_filters(const struct picking *p)
+static const struct endpoint *endpoint_of(const struct run *run, size_t i)
 {
-	return p->choice.view->profile->n_filters > 0;
+	return &run->choice.view->endpoints[run->choice.rows[run->best[i]]];
 }
 
-static bool picking_init(struct picking *p, const struct endpoint_view *view,
-    const struct request *request, struct rng *rng, struct arena *arena)
+static bool has_won(const struct run *run)
 {
-	size_t n = view->n_endpoints;
-
-	*p = (struct picking){
-		.choice = { .view = view, .request = request,
-			.now_ms = request->now_ms },
-		.rng = rng,
-		.rows = arena_alloc(arena, n * sizeof(*p->rows)),
-		.unsettled = arena_alloc(arena, n * sizeof(*p->unsettled)),
-		.matched = arena_alloc(arena, n * sizeof(*p->matched)),
-		.depth = arena_alloc(arena, view->n_slots * sizeof(*p->depth)),
-		.scores = arena_alloc(arena, n * sizeof(*p->scores)),
-		.score = arena_alloc(arena, n * sizeof(*p->score)),
-	};
-	p->choice.rows = p->rows;
-	p->choice.unsettled = p->unsettled;
-	p->choice.matched = p->matched;
-	if (has_filters(p)) {
-		p->all_rows = arena_alloc(arena, n * sizeof(*p->all_rows));
-		p->all_matched = arena_alloc(arena, n * sizeof(*p->all_matched));
-		p->keep = arena_alloc(arena, n * sizeof(*p->keep));
-		if (p->all_rows == NULL || p->all_matched == NULL ||
-		    p->keep == NULL)
-			return false;
-	}
-	return p->rows != NULL && p->unsettled != NULL && p->matched != NULL &&
-	    p->depth != NULL && p->scores != NULL && p->score != NULL;
+	return run->profile != NULL && run->n > 0;
 }
 
-static bool is_any(const struct endpoint_view *view, size_t row)
+/* Who prefills should be near who decodes, whichever is picked first. */
+static const struct endpoint *peer_of(const struct course *c, enum stage stage)
 {
-	(void)view;
-	(void)row;
-	return true;
-}
+	const struct run *other = stage == STAGE_PRIMARY ?
+	    &c->runs[STAGE_PREFILL] : &c->runs[STAGE_PRIMARY];
 
-static bool is_up(const struct endpoint_view *view, size_t row)
-{
-	return view->stats[row].health != ENDPOINT_DOWN;
-}
-
-static bool is_up_and_allowed(const struct endpoint_view *view, size_t row)
-{
-	return is_up(view, row) && outlier_allows(endpoint_live(view, row));
-}
-
-typedef bool wanted_f(const struct endpoint_view *view, size_t row);
-
-/* Inline, so that each use is a loop of its own without calls. */
-static inline size_t rows_of(const struct endpoint_view *view, uint32_t *rows,
-    wanted_f *is_wanted)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < view->n_endpoints; i++)
-		if (is_wanted(view, i))
-			rows[n++] = (uint32_t)i;
-	return n;
-}
-
-/* When every endpoint looks bad, our picture is the likelier thing to be wrong. */
-static void find_candidates(struct picking *p)
-{
-	const struct endpoint_view *view = p->choice.view;
-
-	p->choice.n = rows_of(view, p->rows, is_up_and_allowed);
-	if (p->choice.n == 0)
-		p->choice.n = rows_of(view, p->rows, is_up);
-	if (p->choice.n == 0)
-		p->choice.n = rows_of(view, p->rows, is_any);
-}
-
-/* The index is younger than the view: it may know slots that the view does not. */
-static void match_prompt(struct picking *p)
-{
-	const struct endpoint_view *view = p->choice.view;
-	const struct request *r = p->choice.request;
-
-	memset(p->matched, 0, p->choice.n * sizeof(*p->matched));
-	for (size_t k = 0; k < r->n_chains; k++) {
-		const struct request_chain *c = &r->chains[k];
-
-		memset(p->depth, 0, view->n_slots * sizeof(*p->depth));
-		if (prefix_match(view->prefix, r->blocks + c->first, c->n,
-			p->depth, view->n_slots) == 0)
-			continue;
-		for (size_t i = 0; i < p->choice.n; i++)
-			p->matched[i] += p->depth[
-			    view->stats[p->rows[i]].slot];
-	}
-}
-
-static void look_at_live(struct picking *p)
-{
-	for (size_t i = 0; i < p->choice.n; i++)
-		p->unsettled[i] = endpoint_unsettled(p->choice.view,
-		    p->rows[i]);
-}
-
-/* Those that stay move up. */
-static void keep_only(struct picking *p, const bool *keep)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < p->choice.n; i++) {
-		if (!keep[i])
-			continue;
-		p->rows[n] = p->rows[i];
-		p->matched[n] = p->matched[i];
-		p->unsettled[n++] = p->unsettled[i];
-	}
-	p->choice.n = n;
-}
-
-static void filter_all(struct picking *p)
-{
-	const struct profile *profile = p->choice.view->profile;
-
-	for (size_t k = 0; k < profile->n_filters; k++) {
-		memset(p->keep, true, p->choice.n * sizeof(*p->keep));
-		profile->filters[k].filter->filter(&p->choice,
-		    profile->filters[k].params, p->keep);
-		keep_only(p, p->keep);
-	}
-}
-
-/* Filters look at live counts too, so each try begins with everybody. */
-static void remember_all(struct picking *p)
-{
-	p->n_all = p->choice.n;
-	if (!has_filters(p))
-		return;
-	memcpy(p->all_rows, p->rows, p->n_all * sizeof(*p->rows));
-	memcpy(p->all_matched, p->matched, p->n_all * sizeof(*p->matched));
-}
-
-static void begin_anew(struct picking *p)
-{
-	if (!has_filters(p))
-		return;
-	p->choice.n = p->n_all;
-	memcpy(p->rows, p->all_rows, p->n_all * sizeof(*p->rows));
-	memcpy(p->matched, p->all_matched, p->n_all * sizeof(*p->matched));
-}
-
-static float clamped(float v)
-{
-	return v > 1.0f ? 1.0f : v > 0.0f ? v : 0.0f;	/* NaN becomes 0 */
-}
-
-static void score_all(struct picking *p)
-{
-	const struct profile *profile = p->choice.view->profile;
-
-	memset(p->scores, 0, p->choice.n * sizeof(*p->scores));
-	for (size_t k = 0; k < profile->n_scorers; k++) {
-		float weight = profile->scorers[k].weight;
-
-		profile->scorers[k].scorer->score(&p->choice,
-		    profile->scorers[k].params, p->score);
-		for (size_t i = 0; i < p->choice.n; i++)
-			p->scores[i] += weight * clamped(p->score[i]);
-	}
-}
-
-static const struct endpoint *candidate(const struct picking *p, uint32_t i)
-{
-	return &p->choice.view->endpoints[p->rows[i]];
-}
-
-/* True when the winner's count is still what it was scored by, and now one more. */
-static bool reserve(struct picking *p, uint32_t winner)
-{
-	const struct endpoint_view *view = p->choice.view;
-	uint32_t row = p->rows[winner];
-	uint32_t seen = view->stats[row].settled + p->unsettled[winner];
-
-	return atomic_compare_exchange_strong(
-	    &endpoint_live(view, row)->picked, &seen, seen + 1);
-}
-
-static void forget_row(struct picking *p, uint32_t row)
-{
-	uint32_t *rows = has_filters(p) ? p->all_rows : p->rows;
-	uint16_t *matched = has_filters(p) ? p->all_matched : p->matched;
-	size_t at = 0;
-
-	while (rows[at] != row)
-		at++;
-	p->n_all--;
-	memmove(rows + at, rows + at + 1, (p->n_all - at) * sizeof(*rows));
-	memmove(matched + at, matched + at + 1,
-	    (p->n_all - at) * sizeof(*matched));
-	p->choice.n = p->n_all;
+	return stage != STAGE_ENCODE && has_won(other) ?
+	    endpoint_of(other, 0) : NULL;
 }
 
 /*
- * An endpoint that comes back by trial takes one request. False: somebody else has
- * the trial, and it is no candidate any more; what reserve() counted settles by itself.
+ * HAProxy walks a list of servers, so it gets as many as it can use; nobody retries a
+ * prefill elsewhere; of encoders each is sent to, so llm-d's preset of one counts.
  */
-static bool enter(struct picking *p, uint32_t winner)
+static size_t n_best_of(const struct profile *profile, enum stage stage)
 {
-	struct endpoint_live *l = endpoint_live(p->choice.view,
-	    p->rows[winner]);
+	size_t n = profile->max_endpoints;
 
-	if (outlier_take(l) || p->n_all == 1 ||
-	    atomic_load(&l->breaker) == BREAKER_OPEN)
-		return true;	/* OPEN: all are, and it was the best of them */
-	forget_row(p, p->rows[winner]);
-	return false;
+	if (stage == STAGE_PRIMARY)
+		return PICK_CHOICES_MAX;
+	return stage == STAGE_PREFILL || n == 0 ? 1 :
+	    n < PICK_CHOICES_MAX ? n : PICK_CHOICES_MAX;
 }
 
-static size_t decide(struct picking *p, uint32_t *best)
+static void run_stage(struct course *c, enum stage stage,
+    const struct profile *profile)
 {
-	const struct profile *profile = p->choice.view->profile;
+	struct run *run = &c->runs[stage];
+	struct stage_result *result = &c->stages.of[stage];
 
-	begin_anew(p);
-	look_at_live(p);
-	filter_all(p);
-	if (p->choice.n == 0)
-		return 0;
-	score_all(p);
-	return profile->picker->pick(&p->choice, profile->picker_params,
-	    p->scores, p->rng, best, PICK_CHOICES_MAX);
+	picking_run(c->p, profile, peer_of(c, stage), stage == STAGE_PRIMARY,
+	    n_best_of(profile, stage), run);
+	result->is_over = true;
+	if (run->n == 0)
+		return;
+	result->choice = &run->choice;
+	result->winner = run->best[0];
+	/* Here, since the next run takes the scores' place. */
+	if (stage == STAGE_PRIMARY && c->stages.request->wants_why)
+		c->why = picking_explain(c->p, run->best[0]);
 }
 
-static size_t choose_and_reserve(struct picking *p, uint32_t *best)
+static void run_all(struct course *c)
 {
-	size_t n;
+	const struct schedule *s = c->stages.schedule;
+	const struct profile *profile;
+	enum stage stage;
 
-	for (int tries = 0; tries < RESERVE_TRIES; tries++) {
-		n = decide(p, best);
-		if (n == 0 || (reserve(p, best[0]) && enter(p, best[0])))
-			return n;
-	}
-	do
-		n = decide(p, best);
-	while (n > 0 && !enter(p, best[0]));	/* each time one fewer */
-	if (n > 0)
-		atomic_fetch_add(&endpoint_live(p->choice.view,
-		    p->rows[best[0]])->picked, 1);
-	return n;
+	while (!c->p->has_failed && (profile = s->handler->next(&c->stages,
+		    s->params, &stage)) != NULL)
+		run_stage(c, stage, profile);
 }
+
+/* ---- what it came to ---- */
 
 /* What its engine has to prefill, as far as we can tell. */
-static uint32_t tokens_of(const struct picking *p, uint32_t winner)
+static uint32_t tokens_of(const struct run *run)
 {
-	const struct request *r = p->choice.request;
-	uint64_t held = (uint64_t)p->matched[winner] *
-	    p->choice.view->block_bytes;
+	const struct request *r = run->choice.request;
+	uint64_t held = (uint64_t)run->choice.matched[run->best[0]] *
+	    run->choice.view->block_bytes;
 	uint64_t bytes = r->prompt_bytes + r->unseen_bytes;
 	uint64_t tokens = bytes > held ? (bytes - held) / PROMPT_TOKEN_BYTES : 0;
 
@@ -299,10 +105,11 @@ static uint32_t tokens_of(const struct picking *p, uint32_t winner)
 }
 
 /* What the engine computes first; of a full one, that says nothing. */
-static uint32_t tokens_ahead(const struct picking *p, uint32_t winner)
+static uint32_t tokens_ahead(const struct run *run)
 {
-	const struct endpoint_view *view = p->choice.view;
-	const struct endpoint_stats *s = &view->stats[p->rows[winner]];
+	const struct endpoint_view *view = run->choice.view;
+	const struct endpoint_stats *s =
+	    &view->stats[run->choice.rows[run->best[0]]];
 	const struct endpoint_live *l = &view->live[s->slot];
 	const struct pool_live *pool = view->pool_live;
 	uint32_t batch = pool == NULL || pool->pace == NULL ? 0 :
@@ -314,126 +121,225 @@ static uint32_t tokens_ahead(const struct picking *p, uint32_t winner)
 	return live_count_get(&l->tokens);
 }
 
-static void put_in_flight(struct pick *out, struct picking *p, uint32_t winner)
+static struct pick_helper put_in_flight(const struct run *run)
 {
-	out->live = endpoint_live(p->choice.view, p->rows[winner]);
-	out->tokens = tokens_of(p, winner);
-	out->ahead = tokens_ahead(p, winner);
-	live_count_add(&out->live->requests, 1);
-	if (!live_count_add(&out->live->tokens, out->tokens))
-		out->tokens = 0;
+	struct pick_helper h = { endpoint_live(run->choice.view,
+	    run->choice.rows[run->best[0]]), tokens_of(run) };
+
+	live_count_add(&h.live->requests, 1);
+	if (!live_count_add(&h.live->tokens, h.tokens))
+		h.tokens = 0;
+	return h;
+}
+
+static void take_back(const struct pick_helper *h)
+{
+	/* The view that named the slot is still ours: it cannot be renewed. */
+	live_count_sub(&h->live->requests, live_generation(h->live), 1);
+	live_count_sub(&h->live->tokens, live_generation(h->live), h->tokens);
 }
 
 void pick_undo(struct pick *pick)
 {
+	const struct pick_helper primary = { pick->live, pick->tokens };
+
 	if (pick->live == NULL)
 		return;
-	/* The view that named the slot is still ours: it cannot be renewed. */
-	live_count_sub(&pick->live->requests, live_generation(pick->live), 1);
-	live_count_sub(&pick->live->tokens, live_generation(pick->live),
-	    pick->tokens);
+	take_back(&primary);
+	for (size_t i = 0; i < PICK_HELPERS; i++)
+		if (pick->helpers[i].live != NULL)
+			take_back(&pick->helpers[i]);
+	memset(pick->helpers, 0, sizeof(pick->helpers));
 	pick->live = NULL;
 }
 
-static void remember_prompt(struct picking *p, uint32_t winner)
+static void remember_prompt(const struct run *run)
 {
-	const struct request *r = p->choice.request;
-	uint32_t hint = r->n_chains == 1 ? p->matched[winner] : 0;
+	const struct request *r = run->choice.request;
+	uint32_t hint = r->n_chains == 1 ?
+	    run->choice.matched[run->best[0]] : 0;
 
 	for (size_t k = 0; k < r->n_chains; k++)
-		prefix_insert(p->choice.view->prefix, candidate(p, winner)->slot,
-		    r->blocks + r->chains[k].first, r->chains[k].n, hint);
+		prefix_insert(run->choice.view->prefix,
+		    endpoint_of(run, 0)->slot, r->blocks + r->chains[k].first,
+		    r->chains[k].n, hint);
 }
 
 /* For plugins that remember what became of their opinion. */
-static void tell_picked(const struct picking *p, uint32_t winner)
+static void tell_picked(const struct run *run)
 {
-	const struct profile *profile = p->choice.view->profile;
+	const struct profile *profile = run->profile;
 
 	for (size_t k = 0; k < profile->n_filters; k++)
 		if (profile->filters[k].filter->picked != NULL)
-			profile->filters[k].filter->picked(&p->choice,
-			    profile->filters[k].params, winner);
+			profile->filters[k].filter->picked(&run->choice,
+			    profile->filters[k].params, run->best[0]);
 	for (size_t k = 0; k < profile->n_scorers; k++)
 		if (profile->scorers[k].scorer->picked != NULL)
-			profile->scorers[k].scorer->picked(&p->choice,
-			    profile->scorers[k].params, winner);
+			profile->scorers[k].scorer->picked(&run->choice,
+			    profile->scorers[k].params, run->best[0]);
 }
 
-/* The winner's scores again, one by one: only for those who asked. */
-static const char *explain(struct picking *p, uint32_t winner,
-    struct arena *arena)
+/*
+ * llm-d's approximate index learns of who prefills too, not of who encodes. The primary
+ * is told of last: where one plugin serves several profiles, its word stands.
+ */
+static void conclude(struct pick *out, const struct course *c)
 {
-	const struct profile *profile = p->choice.view->profile;
-	const struct request *r = p->choice.request;
-	const struct endpoint_stats *s =
-	    &p->choice.view->stats[p->rows[winner]];
-	char *text = arena_alloc(arena, WHY_MAX);
-	int n;
+	const struct run *primary = &c->runs[STAGE_PRIMARY];
+	const struct run *prefill = &c->runs[STAGE_PREFILL];
+	const struct run *encode = &c->runs[STAGE_ENCODE];
+	struct pick_helper h;
 
-	if (text == NULL)
-		return NULL;
-	n = snprintf(text, WHY_MAX,
-	    "%.3f of %zu:", (double)p->scores[winner], p->choice.n);
-	for (size_t k = 0; k < profile->n_scorers && n < WHY_MAX; k++) {
-		profile->scorers[k].scorer->score(&p->choice,
-		    profile->scorers[k].params, p->score);
-		n += snprintf(text + n, (size_t)(WHY_MAX - n), " %s=%.3f*%g",
-		    profile->scorers[k].scorer->name,
-		    (double)clamped(p->score[winner]),
-		    (double)profile->scorers[k].weight);
+	out->ahead = tokens_ahead(primary);
+	h = put_in_flight(primary);
+	out->live = h.live;
+	out->tokens = h.tokens;
+	out->n = primary->n;
+	for (size_t i = 0; i < out->n; i++)
+		out->choices[i] = endpoint_of(primary, i);
+	remember_prompt(primary);
+	if (has_won(prefill)) {
+		out->helpers[0] = put_in_flight(prefill);
+		out->prefill = endpoint_of(prefill, 0);
+		remember_prompt(prefill);
+		tell_picked(prefill);
 	}
-	if (n < WHY_MAX)
-		snprintf(text + n, (size_t)(WHY_MAX - n),
-		    " queued=%u+%u running=%u kv=%.3f prefix=%u/%zu%s",
-		    s->queued, p->unsettled[winner], s->running,
-		    (double)s->kv_used, p->matched[winner], r->n_blocks,
-		    r->is_cut ? " cut" : "");
-	return text;
+	if (has_won(encode)) {
+		out->helpers[1] = put_in_flight(encode);
+		for (; out->n_encode < encode->n; out->n_encode++)
+			out->encode[out->n_encode] = endpoint_of(encode,
+			    out->n_encode);
+		tell_picked(encode);
+	}
+	tell_picked(primary);
+	out->why = c->why;
 }
 
-/* No body, no scheduling: any endpoint will do. llm-d-router: random too. */
-static void pick_any(struct pick *out, struct picking *p)
-{
-	size_t from = rng_below(p->rng, (uint32_t)p->choice.n);
+/* ---- ranks ---- */
 
-	while (out->n < p->choice.n && out->n < PICK_CHOICES_MAX) {
-		out->choices[out->n] = candidate(p,
-		    (uint32_t)((from + out->n) % p->choice.n));
-		out->n++;
+/* How long its address is, before the last colon. */
+static size_t host_len(struct span addr)
+{
+	const char *colon = addr.len > 0 ?
+	    memrchr(addr.ptr, ':', addr.len) : NULL;
+
+	return colon != NULL ? (size_t)(colon - addr.ptr) : addr.len;
+}
+
+/* The row on the same address with that port, or n_endpoints. */
+static size_t entry_row(const struct endpoint_view *view,
+    const struct endpoint *e, uint16_t port)
+{
+	char ending[8];
+	size_t host = host_len(e->addr), row = 0;
+	size_t n = (size_t)snprintf(ending, sizeof(ending), ":%u", port);
+
+	for (; row < view->n_endpoints; row++) {
+		struct span addr = view->endpoints[row].addr;
+
+		if (addr.len == host + n &&
+		    memcmp(addr.ptr, e->addr.ptr, host) == 0 &&
+		    memcmp(addr.ptr + host, ending, n) == 0)
+			break;
 	}
-	out->why = p->choice.request->wants_why ? "no body: any endpoint" : NULL;
+	return row;
+}
+
+static bool is_listed(const struct endpoint *const *list, size_t n,
+    const struct endpoint *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == e)
+			return true;
+	return false;
+}
+
+/* Ranks become the servers that forward to them; several may have the same. */
+static void enter_by(struct pick *out, const struct endpoint_view *view,
+    uint16_t port)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < out->n; i++) {
+		const struct endpoint *rank = out->choices[i], *e = rank;
+		size_t row = entry_row(view, rank, port);
+
+		if (row < view->n_endpoints) {
+			e = &view->endpoints[row];
+			if (i == 0)
+				out->rank = rank;
+			if (i == 0 && e != rank)
+				out->entry = endpoint_live(view, row);
+		}
+		if (!is_listed(out->choices, n, e))
+			out->choices[n++] = e;
+	}
+	out->n = n;
+}
+
+/* ---- refusals ---- */
+
+static void refuse(struct pick *out, const struct endpoint_view *view,
+    int status, const char *reason, const char *message)
+{
+	out->status = status;
+	out->reason = reason;
+	out->message = message;
+	if (status != 400)
+		out->retry_after_s =
+		    (uint32_t)view->options->saturation.retry_after_s;
 }
 
 /* Source: llm-d-router's scheduler: no endpoint passed, hence 429. */
 static void refuse_filtered(struct pick *out, const struct endpoint_view *view)
 {
-	out->status = 429;
-	out->reason = "rejected-saturated";
-	out->message = "no endpoint of the pool passes the filters";
-	out->retry_after_s =
-	    (uint32_t)view->options->saturation.retry_after_s;
+	refuse(out, view, 429, "rejected-saturated",
+	    "no endpoint of the pool passes the filters");
 }
 
-static void pick_scheduled(struct pick *out, struct picking *p,
-    struct arena *arena)
+static void pick_scheduled(struct pick *out, struct picking *p)
 {
-	uint32_t best[PICK_CHOICES_MAX];
+	const struct endpoint_view *view = p->choice.view;
+	struct course c = { .p = p, .stages = { .schedule = view->schedule,
+		.request = p->choice.request } };
+	const struct handler *handler = view->schedule->handler;
+	uint16_t port = handler->entry_port != NULL ?
+	    handler->entry_port(view->schedule->params) : 0;
 
-	match_prompt(p);
-	remember_all(p);
-	out->n = choose_and_reserve(p, best);
-	if (out->n == 0) {
-		refuse_filtered(out, p->choice.view);
+	if (!picking_match(p))
+		return;
+	run_all(&c);
+	if (p->has_failed)
+		return;
+	if (c.runs[STAGE_PRIMARY].profile == NULL) {
+		refuse(out, view, 400, NULL,
+		    "no scheduling profile has the name that a header gives");
 		return;
 	}
-	put_in_flight(out, p, best[0]);
-	remember_prompt(p, best[0]);
-	for (size_t i = 0; i < out->n; i++)
-		out->choices[i] = candidate(p, best[i]);
-	if (p->choice.request->wants_why)
-		out->why = explain(p, best[0], arena);
-	tell_picked(p, best[0]);	/* behind explain(): it must not change why */
+	if (c.runs[STAGE_PRIMARY].n == 0) {
+		refuse_filtered(out, view);
+		return;
+	}
+	conclude(out, &c);
+	if (port != 0)
+		enter_by(out, view, port);
+}
+
+/* ---- a request ---- */
+
+/* No body, no scheduling: any endpoint will do. llm-d-router: random too. */
+static void pick_any(struct pick *out, struct picking *p)
+{
+	const struct endpoint *endpoints = p->choice.view->endpoints;
+	size_t from = rng_below(p->rng, (uint32_t)p->n_all);
+
+	while (out->n < p->n_all && out->n < PICK_CHOICES_MAX) {
+		out->choices[out->n] = &endpoints[
+		    p->all_rows[(from + out->n) % p->n_all]];
+		out->n++;
+	}
+	out->why = p->choice.request->wants_why ? "no body: any endpoint" : NULL;
 }
 
 void pick_settle(struct pick *pick, const struct endpoint_view *view)
@@ -441,10 +347,8 @@ void pick_settle(struct pick *pick, const struct endpoint_view *view)
 	if (pick->n > 0 || pick->status != 0 ||
 	    view->options->failure_mode == FAIL_OPEN)
 		return;
-	pick->status = 503;
-	pick->message = "the endpoint picker cannot schedule the request";
-	pick->retry_after_s =
-	    (uint32_t)view->options->saturation.retry_after_s;
+	refuse(pick, view, 503, pick->reason,
+	    "the endpoint picker cannot schedule the request");
 }
 
 void pick_endpoint(struct pick *out, const struct endpoint_view *view,
@@ -457,20 +361,15 @@ void pick_endpoint(struct pick *out, const struct endpoint_view *view,
 	if (request->status != 0)
 		return;
 	if (view->n_endpoints == 0) {
-		if (!view->is_known)
-			return;	/* we cannot know better than HAProxy */
-		out->status = 503;
-		out->reason = "rejected-no-endpoints";
-		out->message = "the pool has no endpoints";
-		out->retry_after_s =
-		    (uint32_t)view->options->saturation.retry_after_s;
+		if (view->is_known)	/* else HAProxy may know better */
+			refuse(out, view, 503, "rejected-no-endpoints",
+			    "the pool has no endpoints");
 		return;
 	}
 	if (!picking_init(&p, view, request, rng, arena))
 		return;
-	find_candidates(&p);
 	if (request->has_body)
-		pick_scheduled(out, &p, arena);
+		pick_scheduled(out, &p);
 	else
 		pick_any(out, &p);
 }

@@ -5,9 +5,10 @@
  * them, when all are); the pool's profile scores and orders them; the winner's count
  * of picks is raised by compare-and-swap in the same step, and the scores are done
  * again when somebody else was faster, so that two requests never decide on the same
- * count. The winner's requests and tokens in flight are raised too: whoever called
- * gives them to books_open(), or gives them back. No
- * I/O, no clock, no lock but the prefix index's; chance is handed in. Any worker.
+ * count. Where serving is disaggregated the pool's handler runs more profiles, each
+ * reserving its own winner so. Then each winner's requests and tokens in flight are
+ * raised, all or none: whoever called gives them to books_open(), or gives them back.
+ * No I/O, no clock, no lock but the prefix index's; chance is handed in. Any worker.
  */
 #pragma once
 
@@ -19,7 +20,16 @@ struct arena;
 struct request;
 struct rng;
 
-enum { PICK_CHOICES_MAX = 4 };
+enum {
+	PICK_CHOICES_MAX = 4,
+	PICK_HELPERS = 2,	/* who prefills, who encodes */
+};
+
+/* Beside the endpoint that answers: on whose counts the request is too. */
+struct pick_helper {
+	struct endpoint_live *live;	/* NULL: nobody's */
+	uint32_t tokens;
+};
 
 struct pick {
 	int status;		/* 0, or what to answer the client: 400, 503 */
@@ -29,9 +39,16 @@ struct pick {
 	const struct endpoint *choices[PICK_CHOICES_MAX];
 	const char *why;	/* when the request asked for it, else NULL */
 	uint32_t retry_after_s;	/* with a status; 0: not said */
-	struct endpoint_live *live;	/* of choices[0], if counts were raised */
+	struct endpoint_live *live;	/* of who was picked, if counts were raised */
 	uint32_t tokens;		/* by how many its tokens were */
 	uint32_t ahead;			/* tokens there before; PICK_WAITS: no matter */
+	/* The rest is set for a pick by several profiles, or by rank. */
+	struct pick_helper helpers[PICK_HELPERS];
+	const struct endpoint *prefill;		/* NULL: choices[0] does it */
+	const struct endpoint *encode[PICK_CHOICES_MAX];
+	size_t n_encode;
+	const struct endpoint *rank;	/* choices[0] forwards to it; NULL: no */
+	struct endpoint_live *entry;	/* of choices[0], if it is not `live` */
 };
 
 /* Its first token waits for a place in the batch, not for the prompts before it. */

@@ -64,7 +64,7 @@ int picker_config_decode(const struct conf_input *in, const struct conf *root,
 	if (err == 0)
 		err = picker_config_resolve(&d);
 	if (err == 0)
-		err = picker_config_build_profile(&d);
+		err = picker_config_build_schedule(&d);
 	if (err == 0)
 		err = picker_config_take(&d);
 	if (err != 0)
@@ -178,7 +178,7 @@ void picker_config_apply(const struct picker_config *c,
 	size_t max_bytes = pool->prefix.max_bytes;
 	int64_t retry_after_s = pool->saturation.retry_after_s;
 
-	pool->profile = c->profile;
+	pool->schedule = c->schedule;
 	if (c->prefix != NULL) {
 		pool->prefix = *c->prefix;
 		pool->prefix.max_bytes = max_bytes;

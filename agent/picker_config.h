@@ -21,7 +21,7 @@ struct conf_input;
 struct flow_control_options;
 struct pool_options;
 struct prefix_options;
-struct profile;
+struct schedule;
 struct saturation_options;
 
 enum migration {
@@ -39,7 +39,7 @@ struct migration_line {
 
 struct picker_config {
 	const char *file;
-	const struct profile *profile;
+	const struct schedule *schedule;
 	/* What it says of things that a pool has keys for; NULL: nothing. */
 	const struct prefix_options *prefix;
 	const struct saturation_options *saturation;

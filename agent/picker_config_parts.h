@@ -2,8 +2,8 @@
  * picker_config_parts.h - an EndpointPickerConfig as decoded, for picker_config*.c only
  *
  * picker_config_rows.c decodes it into struct document; picker_config_plugins.c finds
- * out what each entry of `plugins:` is; picker_config_profile.c puts the profile
- * together; picker_config_pool.c takes what a pool has keys for. Each tells the report
+ * out what each entry of `plugins:` is; picker_config_profile.c puts profiles and their
+ * handler together; picker_config_pool.c takes what a pool has keys for. Each tells the report
  * what it found. Names come with their lines, since rows know none.
  */
 #pragma once
@@ -27,8 +27,11 @@ struct entry {
 	const struct filter *filter;
 	const struct scorer *scorer;
 	const struct picker *picker;
+	const struct handler *handler;
+	const struct decider *decider;
 	const struct other_type *other;
-	void *filter_params, *scorer_params, *picker_params, *other_params;
+	void *filter_params, *scorer_params, *picker_params, *handler_params,
+	    *decider_params, *other_params;
 	bool is_in_profile, is_referred;	/* by its name, elsewhere */
 	bool is_taken;			/* by the pool, for its role */
 };
@@ -132,5 +135,5 @@ void picker_config_tell_plugins(struct decoding *d);
 
 /* ---- picker_config_profile.c, picker_config_pool.c ---- */
 
-int picker_config_build_profile(struct decoding *d);
+int picker_config_build_schedule(struct decoding *d);
 int picker_config_take(struct decoding *d);

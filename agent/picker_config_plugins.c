@@ -36,6 +36,10 @@ static size_t all_types(const char *names[NAMES_MAX])
 		names[n++] = scorer_at(i)->name;
 	for (size_t i = 0; picker_at(i) != NULL && n < NAMES_MAX; i++)
 		names[n++] = picker_at(i)->name;
+	for (size_t i = 0; handler_at(i) != NULL && n < NAMES_MAX; i++)
+		names[n++] = handler_at(i)->name;
+	for (size_t i = 0; decider_at(i) != NULL && n < NAMES_MAX; i++)
+		names[n++] = decider_at(i)->name;
 	for (size_t i = 0; other_type_at(i) != NULL && n < NAMES_MAX; i++)
 		names[n++] = other_type_at(i)->name;
 	return n;
@@ -57,9 +61,11 @@ static bool find_type(struct entry *e, const char *type)
 	e->filter = filter_find(type);
 	e->scorer = scorer_find(type);
 	e->picker = picker_find(type);
+	e->handler = handler_find(type);
+	e->decider = decider_find(type);
 	e->other = other_type_find(type);
 	return e->filter != NULL || e->scorer != NULL || e->picker != NULL ||
-	    e->other != NULL;
+	    e->handler != NULL || e->decider != NULL || e->other != NULL;
 }
 
 /* ---- references ---- */
@@ -215,29 +221,51 @@ static int decode_by(const struct decoding *d, const struct conf_table *table,
 	    conf_no_memory(d->in);
 }
 
-static const struct conf_table *params_of(const struct entry *e, size_t i)
+/* What a type's rows decode into, one for each thing that it is. */
+struct part {
+	const struct conf_table *table;
+	void **out;
+};
+
+enum { N_PARTS = 6 };
+
+static void parts_of(struct entry *e, struct part parts[N_PARTS])
 {
-	const struct conf_table *const tables[] = {
-		e->filter != NULL ? e->filter->params : NULL,
-		e->scorer != NULL ? e->scorer->params : NULL,
-		e->picker != NULL ? e->picker->params : NULL,
-		e->other != NULL ? e->other->params : NULL,
+	const struct part all[N_PARTS] = {
+		{ e->filter != NULL ? e->filter->params : NULL,
+		  &e->filter_params },
+		{ e->scorer != NULL ? e->scorer->params : NULL,
+		  &e->scorer_params },
+		{ e->picker != NULL ? e->picker->params : NULL,
+		  &e->picker_params },
+		{ e->handler != NULL ? e->handler->params : NULL,
+		  &e->handler_params },
+		{ e->decider != NULL ? e->decider->params : NULL,
+		  &e->decider_params },
+		{ e->other != NULL ? e->other->params : NULL,
+		  &e->other_params },
 	};
 
-	return i < sizeof(tables) / sizeof(*tables) ? tables[i] : NULL;
+	memcpy(parts, all, sizeof(all));
 }
 
 /* Of those, what takes no parameters may have an empty map of them. */
-static bool takes_none(const struct entry *e)
+static bool takes_none(struct entry *e)
 {
-	return e->other == NULL && params_of(e, 0) == NULL &&
-	    params_of(e, 1) == NULL && params_of(e, 2) == NULL;
+	struct part parts[N_PARTS];
+
+	parts_of(e, parts);
+	for (size_t i = 0; i < N_PARTS; i++)
+		if (parts[i].table != NULL)
+			return false;
+	return e->other == NULL;
 }
 
 static int decode_params(const struct decoding *d, struct entry *e)
 {
 	static const struct conf_row row = { .key = "parameters" };
 	struct conf map = { .type = CONF_MAP, .line = e->type.line };
+	struct part parts[N_PARTS];
 	int err;
 
 	if (conf_is_given(e->parameters))
@@ -249,14 +277,9 @@ static int decode_params(const struct decoding *d, struct entry *e)
 		err = picker_config_refuse(d, map.children->line,
 		    "a parameter of a plugin that takes none",
 		    map.children->key, "no parameters");
-	if (err == 0)
-		err = decode_by(d, params_of(e, 0), &map, &e->filter_params);
-	if (err == 0)
-		err = decode_by(d, params_of(e, 1), &map, &e->scorer_params);
-	if (err == 0)
-		err = decode_by(d, params_of(e, 2), &map, &e->picker_params);
-	if (err == 0)
-		err = decode_by(d, params_of(e, 3), &map, &e->other_params);
+	parts_of(e, parts);
+	for (size_t i = 0; i < N_PARTS && err == 0; i++)
+		err = decode_by(d, parts[i].table, &map, parts[i].out);
 	return err;
 }
 
@@ -296,14 +319,25 @@ int picker_config_resolve(struct decoding *d)
 
 /* ---- the report ---- */
 
-static void tell_decider(struct decoding *d, const struct entry *e)
+static bool has_opinion(const struct entry *e)
 {
-	const char *differs = e->filter != NULL ? e->filter->differs : NULL;
+	return e->filter != NULL || e->scorer != NULL || e->picker != NULL ||
+	    e->handler != NULL || e->decider != NULL;
+}
 
-	if (differs == NULL && e->scorer != NULL)
-		differs = e->scorer->differs;
-	if (differs == NULL && e->picker != NULL)
-		differs = e->picker->differs;
+static void tell_opinion(struct decoding *d, const struct entry *e)
+{
+	const char *differs = NULL, *const each[] = {
+		e->filter != NULL ? e->filter->differs : NULL,
+		e->scorer != NULL ? e->scorer->differs : NULL,
+		e->picker != NULL ? e->picker->differs : NULL,
+		e->handler != NULL ? e->handler->differs : NULL,
+		e->decider != NULL ? e->decider->differs : NULL,
+	};
+
+	for (size_t i = 0; i < sizeof(each) / sizeof(*each); i++)
+		if (differs == NULL)
+			differs = each[i];
 	picker_config_tell(d, e->type.line, differs != NULL ?
 	    MIGRATION_APPROXIMATE : MIGRATION_EXACT, e->type.name, differs);
 }
@@ -348,12 +382,10 @@ void picker_config_tell_plugins(struct decoding *d)
 {
 	for (size_t i = 0; i < d->doc.n_entries; i++) {
 		const struct entry *e = &d->doc.entries[i];
-		bool decides = e->filter != NULL || e->scorer != NULL ||
-		    e->picker != NULL;
 
-		if (decides && (e->other == NULL || e->is_in_profile))
-			tell_decider(d, e);
-		if (e->other != NULL && !(decides && e->is_in_profile &&
+		if (has_opinion(e) && (e->other == NULL || e->is_in_profile))
+			tell_opinion(d, e);
+		if (e->other != NULL && !(has_opinion(e) && e->is_in_profile &&
 			is_left_over(e)))
 			tell_other(d, e);
 	}

@@ -173,6 +173,8 @@ static const char no_models[] =
     "models are not asked for: adapters come from the metrics";
 static const char own_source[] = "endpoints come from the pool's own source";
 static const char full_ceiling[] = "the ceiling is 1.0 for every band";
+static const char own_headers[] =
+    "profile handlers set these headers themselves, whatever their profiles' names";
 static const char no_eviction[] =
     "a request that HAProxy has sent is not taken back";
 
@@ -181,7 +183,8 @@ static const char no_eviction[] =
  * of the others without a table none would change what we do.
  */
 static const struct other_type types[] = {
-	{ "single-profile-handler", OTHER_NOTHING, EXACT, NULL, NULL, 0 },
+	{ "disagg-headers-handler", OTHER_NOTHING, EXACT, own_headers, NULL, 0 },
+	{ "prefill-header-handler", OTHER_NOTHING, EXACT, own_headers, NULL, 0 },
 	{ "token-producer", OTHER_NOTHING, ALIKE, estimated, NULL, 0 },
 	{ "tokenizer", OTHER_NOTHING, ALIKE, estimated, NULL, 0 },
 	{ "approx-prefix-cache-producer", OTHER_PREFIX, ALIKE,

@@ -1,7 +1,7 @@
 /*
- * picker_config_types.h - plugin types of llm-d that are no filter, scorer or picker
+ * picker_config_types.h - plugin types of llm-d that have no opinion on endpoints
  *
- * Producers, parsers, sources, detectors, policies, handlers: most of them name what
+ * Producers, parsers, sources, detectors, policies: most of them name what
  * we do anyway. One row each: what becomes of it, and how its parameters decode.
  * For picker_config*.c only.
  */

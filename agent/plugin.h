@@ -2,8 +2,10 @@
  * plugin.h - opinions on which endpoint is best for one request
  *
  * A filter leaves candidates out; a scorer says how good each is, 0 worst to 1 best; a
- * picker puts them in order by the weighted sum; a profile is some of each. Each is a
- * table of functions in a file of its own under plugins/, one row in
+ * picker puts them in order by the weighted sum; a profile is some of each. A profile
+ * handler says which profiles a request is picked by, and for what: one for the server
+ * that answers it, others for those that help; a decider, whether it needs them. Each
+ * is a table of functions in a file of its own under plugins/, one row in
  * plugins/plugins.c, named as llm-d's EndpointPickerConfig spells its type, with its
  * parameters as rows. They run on any worker at any time, on a choice that is only
  * theirs to read; they do no I/O and take no lock, and what they remember is atomics.
@@ -15,9 +17,11 @@
 #include <stdint.h>
 
 struct conf_table;
+struct endpoint;
 struct endpoint_view;
 struct request;
 struct rng;
+struct schedule;
 
 /* The candidates for one request, and what is known of each right now. */
 struct choice {
@@ -28,6 +32,8 @@ struct choice {
 	const uint32_t *unsettled;	/* of candidate i: sent, not scraped yet */
 	const uint16_t *matched;	/* of candidate i: blocks of the prompt held */
 	int64_t now_ms;			/* clock_ms() */
+	/* Picked by an earlier profile, to work with the one picked here; or NULL. */
+	const struct endpoint *peer;
 };
 
 /* `params` is what the rows decoded into; NULL where there are none. */
@@ -78,7 +84,6 @@ struct weighted_scorer {
 	const void *params;
 };
 
-/* What a pool is scheduled by. */
 struct profile {
 	const char *name;
 	const struct used_filter *filters;	/* each sees what the last one left */
@@ -87,20 +92,103 @@ struct profile {
 	size_t n_scorers;
 	const struct picker *picker;
 	const void *picker_params;
+	size_t max_endpoints;		/* maxNumOfEndpoints; 0: not said */
+};
+
+/* ---- several profiles ---- */
+
+/* What is picked for: where HAProxy sends the request, and who helps. */
+enum stage {
+	STAGE_PRIMARY,		/* decode, where serving is disaggregated */
+	STAGE_PREFILL,
+	STAGE_ENCODE,		/* of images and the like */
+	N_STAGES,
+};
+
+struct stage_result {
+	bool is_over;			/* its profile has run */
+	const struct choice *choice;	/* as filtered; NULL: nobody passed */
+	uint32_t winner;		/* a candidate of it */
+};
+
+/* How far one request has come. */
+struct stages {
+	const struct schedule *schedule;
+	const struct request *request;
+	struct stage_result of[N_STAGES];
+};
+
+/* Does this request need the stage that the decider stands for? */
+struct decider {
+	const char *name;
+	const char *differs;
+	const struct conf_table *params;
+	bool (*wants)(const struct stages *s, const void *params);
+};
+
+struct used_decider {
+	const char *name;		/* in the document, not its type's */
+	const struct decider *decider;
+	const void *params;
+};
+
+/* What the names among a handler's parameters may stand for. */
+struct handler_names {
+	const struct profile *profiles;
+	size_t n_profiles;
+	const struct used_decider *deciders;	/* as long as the profiles live */
+	size_t n_deciders;
+};
+
+/* A name that stands for nothing, and what it should be; NULLs: all is well. */
+struct unbound {
+	const char *name, *want;
+};
+
+struct handler {
+	const char *name;
+	const char *differs;
+	const struct conf_table *params;
+	/* Finds what `params` names. NULL: takes one profile, whatever its name. */
+	struct unbound (*bind)(void *params, const struct handler_names *names);
+	/*
+	 * The profile to run now, and for which stage; NULL: no more. Pure: asked again
+	 * after each. No STAGE_PRIMARY at all refuses the request.
+	 */
+	const struct profile *(*next)(const struct stages *s,
+	    const void *params, enum stage *stage);
+	/*
+	 * The port of the server that forwards to the one picked, on the same address;
+	 * 0: HAProxy sends it there itself. May be NULL.
+	 */
+	uint16_t (*entry_port)(const void *params);
+};
+
+/* What a pool is scheduled by. */
+struct schedule {
+	const struct handler *handler;
+	const void *params;
+	const struct profile *profiles;
+	size_t n_profiles;
 };
 
 /* By the type a configuration uses; NULL when there is none. */
 const struct filter *filter_find(const char *name);
 const struct scorer *scorer_find(const char *name);
 const struct picker *picker_find(const char *name);
+const struct handler *handler_find(const char *name);
+const struct decider *decider_find(const char *name);
 
 /* Row i of each table; NULL past the end. */
 const struct filter *filter_at(size_t i);
 const struct scorer *scorer_at(size_t i);
 const struct picker *picker_at(size_t i);
+const struct handler *handler_at(size_t i);
+const struct decider *decider_at(size_t i);
 
 /*
  * llm-d's when there is no configuration: queue 2, kv-cache 2, prefix 3, max-score.
  * Source: llm-d-router pkg/epp/config/loader/defaults.go.
  */
 extern const struct profile profile_default;
+extern const struct schedule schedule_default;

@@ -343,8 +343,8 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 		.block_bytes = p->prefix_options.block_tokens *
 		    PROMPT_TOKEN_BYTES,
 		.max_blocks = max_blocks(p),
-		.profile = p->options->profile != NULL ?
-		    p->options->profile : &profile_default,
+		.schedule = p->options->schedule != NULL ?
+		    p->options->schedule : &schedule_default,
 		.options = p->options,
 		.pool_live = pool_live_of(p->live),
 	};

@@ -53,6 +53,7 @@ struct request {
 				   be all, or not (chunked, HTTP/2) */
 	uint64_t content_length;	/* 0 without */
 	bool stream, has_tools, wants_why;
+	bool has_media;		/* an image, video or audio, in the part we saw */
 	struct span model;	/* raw JSON text, escapes unresolved */
 	struct span cache_salt;
 	struct span session, objective, fairness;	/* header values */

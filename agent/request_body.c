@@ -107,6 +107,30 @@ static void add_text(struct body *b, enum prompt_section section)
 		prompt_add(b->prompt, section, b->json.value);
 }
 
+/*
+ * Parts that an encoder has to read. Source: llm-d-router's tokenizer, "estimate"
+ * backend, and what it makes of Anthropic's "image"; OpenAI's responses say input_image.
+ */
+static bool is_media(struct span type)
+{
+	static const char *const types[] = {
+		"image_url", "video_url", "input_audio", "audio_url",
+		"input_image", "image",
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (span_is_text(type, types[i]))
+			return true;
+	return false;
+}
+
+static void read_type(struct body *b, enum json_event first)
+{
+	if (first == JSON_STRING && is_media(b->json.value))
+		b->r->has_media = true;
+	skip(b, first);
+}
+
 /* {"type":"text","text":"..."} or an image, a tool's result, ... */
 static void read_part(struct body *b, enum prompt_section section)
 {
@@ -118,8 +142,9 @@ static void read_part(struct body *b, enum prompt_section section)
 			add_text(b, section);
 		else if (span_is_text(key, "content"))
 			read_content(b, first, section);
-		else if (span_is_text(key, "type") ||
-		    span_is_text(key, "cache_control"))
+		else if (span_is_text(key, "type"))
+			read_type(b, first);
+		else if (span_is_text(key, "cache_control"))
 			skip(b, first);
 		else
 			add_raw(b, first, section);
@@ -173,6 +198,7 @@ static void field_messages(struct body *b, enum json_event first)
 
 	b->has_messages = true;
 	b->n_messages = 0;
+	b->r->has_media = false;
 	prompt_clear(b->prompt, PROMPT_TEXT);
 	if (first != JSON_ARRAY) {
 		refuse(b, "\"messages\" must be an array of messages");

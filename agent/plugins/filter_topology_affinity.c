@@ -54,8 +54,8 @@ static void topology_filter(const struct choice *c, const void *params,
 
 const struct filter filter_topology_affinity = {
 	.name = "topology-affinity-filter",
-	.differs = "the endpoint to be near to is named by the request header "
-	    "x-epp-peer",
+	.differs = "where no earlier profile picked one, the endpoint to be near to "
+	    "is named by the request header x-epp-peer",
 	.params = &table,
 	.filter = topology_filter,
 };

@@ -24,11 +24,16 @@ const struct conf_table picker_table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-size_t picker_limit(const void *params, size_t n_best)
+size_t picker_asked(const void *params)
 {
 	const struct picker_params *p = params;
 
-	if (p == NULL || p->max_endpoints == 0 || p->max_endpoints > n_best)
-		return n_best;
-	return p->max_endpoints;
+	return p != NULL ? p->max_endpoints : 0;
+}
+
+size_t picker_limit(const void *params, size_t n_best)
+{
+	size_t asked = picker_asked(params);
+
+	return asked == 0 || asked > n_best ? n_best : asked;
 }

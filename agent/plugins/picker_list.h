@@ -14,3 +14,6 @@ extern const struct conf_table picker_table;
 
 /* `params` of picker_table, or NULL. */
 size_t picker_limit(const void *params, size_t n_best);
+
+/* What it says itself; 0: nothing. */
+size_t picker_asked(const void *params);

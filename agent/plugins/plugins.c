@@ -53,10 +53,28 @@ static const struct picker *const pickers[] = {
 	NULL,
 };
 
+static const struct handler *const handlers[] = {
+	&handler_single,
+	&handler_header,
+	&handler_disagg,
+	&handler_pd,
+	&handler_data_parallel,
+	NULL,
+};
+
+static const struct decider *const deciders[] = {
+	&decider_prefix_pd,
+	&decider_always_pd,
+	&decider_always_multimodal,
+	NULL,
+};
+
 enum {
 	N_FILTERS = sizeof(filters) / sizeof(*filters),
 	N_SCORERS = sizeof(scorers) / sizeof(*scorers),
 	N_PICKERS = sizeof(pickers) / sizeof(*pickers),
+	N_HANDLERS = sizeof(handlers) / sizeof(*handlers),
+	N_DECIDERS = sizeof(deciders) / sizeof(*deciders),
 };
 
 const struct filter *filter_at(size_t i)
@@ -72,6 +90,16 @@ const struct scorer *scorer_at(size_t i)
 const struct picker *picker_at(size_t i)
 {
 	return i < N_PICKERS ? pickers[i] : NULL;
+}
+
+const struct handler *handler_at(size_t i)
+{
+	return i < N_HANDLERS ? handlers[i] : NULL;
+}
+
+const struct decider *decider_at(size_t i)
+{
+	return i < N_DECIDERS ? deciders[i] : NULL;
 }
 
 const struct filter *filter_find(const char *name)
@@ -98,6 +126,22 @@ const struct picker *picker_find(const char *name)
 	return NULL;
 }
 
+const struct handler *handler_find(const char *name)
+{
+	for (size_t i = 0; handlers[i] != NULL; i++)
+		if (strcmp(handlers[i]->name, name) == 0)
+			return handlers[i];
+	return NULL;
+}
+
+const struct decider *decider_find(const char *name)
+{
+	for (size_t i = 0; deciders[i] != NULL; i++)
+		if (strcmp(deciders[i]->name, name) == 0)
+			return deciders[i];
+	return NULL;
+}
+
 static const struct weighted_scorer default_scorers[] = {
 	{ .scorer = &scorer_queue, .weight = 2.0f },
 	{ .scorer = &scorer_kv_cache, .weight = 2.0f },
@@ -110,4 +154,10 @@ const struct profile profile_default = {
 	.scorers = default_scorers,
 	.n_scorers = sizeof(default_scorers) / sizeof(*default_scorers),
 	.picker = &picker_max_score,
+};
+
+const struct schedule schedule_default = {
+	.handler = &handler_single,
+	.profiles = &profile_default,
+	.n_profiles = 1,
 };

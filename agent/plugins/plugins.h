@@ -31,3 +31,7 @@ extern const struct scorer scorer_running_requests, scorer_load_aware,
     scorer_session_affinity, scorer_header_label_affinity,
     scorer_context_length, scorer_latency, scorer_topology_affinity;
 extern const struct filter filter_session_affinity, filter_context_length;
+extern const struct handler handler_single, handler_header, handler_disagg,
+    handler_pd, handler_data_parallel;
+extern const struct decider decider_prefix_pd, decider_always_pd,
+    decider_always_multimodal;

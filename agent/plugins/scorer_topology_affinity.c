@@ -5,9 +5,9 @@
  *
  * Source: llm-d-router, scorer "topology-affinity-scorer"; the ratios follow what a KV
  * cache's transfer finds: NVLink within a host, one switch within a rack, several
- * beyond. Which labels: topology.h. There, near to the endpoint that an earlier
- * profile picked. Here, to the one that the header x-epp-peer names, as
- * "topology-affinity-filter" has it; or, without that, to the agent itself, which is
+ * beyond. Which labels: topology.h. Near to the endpoint that an earlier
+ * profile picked; here also, where none did, to the one that the header x-epp-peer
+ * names, as for "topology-affinity-filter"; or else to the agent itself, which is
  * where its HAProxy is: ownHostname, ownRack, ownZone and ownRegion say where. These
  * are parameters of ours. Where neither is known, all score 0.
  */
@@ -68,8 +68,9 @@ static void topology_score(const struct choice *c, const void *params,
 
 const struct scorer scorer_topology_affinity = {
 	.name = "topology-affinity-scorer",
-	.differs = "near to what the request header x-epp-peer names, or to the "
-	    "agent's own place: ownHostname, ownRack, ownZone, ownRegion",
+	.differs = "where no earlier profile picked one, near to what the request "
+	    "header x-epp-peer names, or to the agent's own place: ownHostname, "
+	    "ownRack, ownZone, ownRegion",
 	.params = &table,
 	.score = topology_score,
 };

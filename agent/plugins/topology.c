@@ -57,6 +57,8 @@ const struct endpoint *topology_peer(const struct choice *c)
 	struct address peer;
 	struct span value;
 
+	if (c->peer != NULL)
+		return c->peer;
 	if (!request_header(c->request, "x-epp-peer", &value) ||
 	    !address_parse(&peer, value))
 		return NULL;

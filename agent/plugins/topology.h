@@ -35,8 +35,8 @@ enum topology_level topology_shared(const struct topology *a,
     const struct topology *b);
 
 /*
- * The endpoint that this request is to be near to, or NULL: the one of the pool that
- * the header x-epp-peer names, by ip:port, or by ip: the first one that has it.
- * llm-d takes the one that an earlier profile picked, and knows no header yet.
+ * The endpoint that this request is to be near to, or NULL: the one that an earlier
+ * profile picked, as llm-d has it; else the one of the pool that the header x-epp-peer
+ * names, by ip:port, or by ip: the first one that has it. llm-d knows no header yet.
  */
 const struct endpoint *topology_peer(const struct choice *c);

@@ -54,7 +54,7 @@ static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 		.live = calloc(n, sizeof(struct endpoint_live)),
 		.prefix = prefix_new(INDEX_BYTES, PREFIX_SLOTS_MAX),
 		.block_bytes = BLOCK_BYTES, .max_blocks = MAX_BLOCKS,
-		.profile = &profile_default, .options = &options,
+		.schedule = &schedule_default, .options = &options,
 	};
 	for (size_t i = 0; i < n; i++) {
 		snprintf(f->names[i], sizeof(f->names[i]), "s%06zu", i);

@@ -180,7 +180,7 @@ static struct fixture *fixture_new(void)
 		.endpoints = f->endpoints, .stats = f->stats,
 		.extras = f->extras, .live = live,
 		.pool_live = pool_live_of(live), .block_bytes = 256,
-		.max_blocks = 2048, .profile = &profile_default,
+		.max_blocks = 2048, .schedule = &schedule_default,
 		.options = &options };
 	for (size_t i = 0; i < N_MAX; i++)
 		put_endpoint(f, i, extras, &rng);

@@ -82,7 +82,7 @@ static void make_pool(void)
 	books = books_new(&(struct feedback_options){ .max_requests = 64,
 		.server_timeout_ms = 1000 }, 1);
 	must(arena != NULL && pool.prefix != NULL && books != NULL);
-	pool.profile = &profile_default;
+	pool.schedule = &schedule_default;
 	for (uint16_t i = 0; i < N; i++)
 		prefix_join(pool.prefix, i, 100);
 	log_set_level(LOG_LEVEL_ERROR);

@@ -63,7 +63,7 @@ static void check_profile(const struct profile *p)
 		check_params(p->scorers[i].scorer->params,
 		    p->scorers[i].params);
 	}
-	if (p != &profile_default)
+	if (p->scorers != profile_default.scorers)
 		check_params(p->picker->params, p->picker_params);
 }
 
@@ -81,14 +81,17 @@ static void check_report(const struct picker_config *c)
 
 static void check_scheduling(const struct pool_options *p)
 {
-	must((p->profile == NULL) == (p->scheduling == NULL));
+	must((p->schedule == NULL) == (p->scheduling == NULL));
 	must(p->prefix.block_tokens > 0 && p->prefix.block_tokens *
 	    PROMPT_TOKEN_BYTES <= PROMPT_BLOCK_BYTES_MAX);
 	must(p->scrape.path[0] == '/' &&
 	    p->scrape.stale_ms >= p->scrape.interval_ms);
-	if (p->profile == NULL)
+	if (p->schedule == NULL)
 		return;
-	check_profile(p->profile);
+	must(p->schedule->n_profiles > 0);
+	for (size_t i = 0; i < p->schedule->n_profiles; i++)
+		check_profile(&p->schedule->profiles[i]);
+	check_params(p->schedule->handler->params, p->schedule->params);
 	check_report(p->scheduling);
 }
 

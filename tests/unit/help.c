@@ -123,7 +123,7 @@ void help_pool_init(struct help_pool *p, const char *name, size_t n)
 		.pool = name, .is_known = true, .n_endpoints = n,
 		.endpoints = p->endpoints, .stats = p->stats, .n_slots = n,
 		.live = p->live, .block_bytes = HELP_BLOCK_BYTES,
-		.max_blocks = 2048, .profile = &profile_default,
+		.max_blocks = 2048, .schedule = &schedule_default,
 		.options = &p->options, .pool_live = &p->pool_live,
 		.prefix = prefix_new(PREFIX_BYTES, PREFIX_SLOTS_MAX),
 	} };
@@ -150,6 +150,13 @@ void help_pool_init(struct help_pool *p, const char *name, size_t n)
 void help_pool_fini(struct help_pool *p)
 {
 	prefix_free(p->view.prefix);
+}
+
+void help_pool_profile(struct help_pool *p, const struct profile *profile)
+{
+	p->schedule = schedule_default;
+	p->schedule.profiles = profile;
+	p->view.schedule = &p->schedule;
 }
 
 uint64_t help_picked(const struct help_pool *p)

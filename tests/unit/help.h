@@ -12,6 +12,7 @@
 
 #include "endpoints.h"
 #include "options.h"
+#include "plugin.h"
 #include "request.h"
 #include "spop.h"
 
@@ -67,12 +68,16 @@ struct help_pool {
 	struct pool_live pool_live;
 	struct pool_options options;	/* fail open, nothing else on; llm-d's limits */
 	char names[HELP_ENDPOINTS_MAX][8], addrs[HELP_ENDPOINTS_MAX][24];
+	struct schedule schedule;	/* for help_pool_profile() */
 	const struct endpoint_view *views[1];
 	struct fleet fleet;		/* of this one pool */
 };
 
 void help_pool_init(struct help_pool *p, const char *name, size_t n);
 void help_pool_fini(struct help_pool *p);
+
+/* Scheduled by that one, which is borrowed, instead of llm-d's default. */
+void help_pool_profile(struct help_pool *p, const struct profile *profile);
 
 /* All that was picked in this pool so far. */
 uint64_t help_picked(const struct help_pool *p);

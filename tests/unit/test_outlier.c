@@ -454,7 +454,7 @@ static void test_however_busy_one_request_tries_a_half_open_one(void **state)
 
 	(void)state;
 	make_pool(4, 100);
-	pool.view.profile = &profile;
+	help_pool_profile(&pool, &profile);
 	pool.live[0].breaker = pool.live[1].breaker = BREAKER_HALF_OPEN;
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(pick_row(), i < 2 ? i : 2);

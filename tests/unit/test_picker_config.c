@@ -488,8 +488,9 @@ static void test_what_fits_together_is_taken(void **state)
 static const struct profile *profile_of(const struct options *o)
 {
 	assert_non_null(o->pools[0].scheduling);
-	assert_ptr_equal(o->pools[0].profile, o->pools[0].scheduling->profile);
-	return o->pools[0].profile;
+	assert_ptr_equal(o->pools[0].schedule,
+	    o->pools[0].scheduling->schedule);
+	return o->pools[0].schedule->profiles;
 }
 
 static void expect_scorer(const struct profile *p, size_t i, const char *name,
@@ -680,7 +681,9 @@ static void test_of_nothing_comes_what_we_do_without_a_document(void **state)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		struct options *o = parse(texts[i]);
 
-		assert_ptr_equal(profile_of(o), &profile_default);
+		assert_ptr_equal(profile_of(o)->scorers,
+		    profile_default.scorers);
+		assert_ptr_equal(profile_of(o)->picker, profile_default.picker);
 		options_free(o);
 	}
 	/* An empty profile is meant to be one: chance decides. */
@@ -984,7 +987,7 @@ static void test_without_the_key_nothing_is_scheduled_by(void **state)
 	struct options *o = parse(POOL "  scheduling: ~\n");
 
 	(void)state;
-	assert_null(o->pools[0].profile);
+	assert_null(o->pools[0].schedule);
 	assert_null(o->pools[0].scheduling);
 	options_free(o);
 }
@@ -1470,20 +1473,20 @@ static void test_a_view_keeps_the_profile_that_it_was_made_by(void **state)
 	(void)state;
 	assert_non_null(pool);
 	old = pool_view(pool, 1);
-	assert_ptr_equal(old->profile, o->pools[0].profile);
+	assert_ptr_equal(old->schedule, o->pools[0].schedule);
 	/* A broken document changes nothing. */
 	expect_fault(PLUGINS "    - type: prefix-cache-scorrer\n", 8, "",
 	    "prefix-cache-scorer");
 	next = pool_view(pool, 2);
-	assert_ptr_equal(next->profile, old->profile);
+	assert_ptr_equal(next->schedule, old->schedule);
 	pool_view_unref(next);
 	/* A good one is the next view's, and the old one has what it had. */
 	other = parse(PLUGINS "    - type: random-picker\n");
 	pool->options = &other->pools[0];
 	options_free(o);
 	next = pool_view(pool, 3);
-	assert_string_equal(next->profile->picker->name, "random-picker");
-	assert_string_equal(old->profile->scorers[0].scorer->name,
+	assert_string_equal(next->schedule->profiles->picker->name, "random-picker");
+	assert_string_equal(old->schedule->profiles->scorers[0].scorer->name,
 	    "prefix-cache-scorer");
 	assert_string_equal(old->options->scheduling->file, "f");
 	pool_view_unref(old);

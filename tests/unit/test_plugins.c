@@ -35,7 +35,7 @@ static struct choice choice_of(const struct row *r, size_t n)
 		matched[i] = r[i].matched;
 	}
 	return (struct choice){ &pool.view, &request, rows, n, unsettled,
-		matched, 0 };
+		matched, 0, NULL };
 }
 
 /* With the parameters that it has by default. */

@@ -132,7 +132,7 @@ static void test_each_preset_comes_down_to_what_llm_d_does(void **state)
 	for (size_t i = 0; i < N_PRESETS; i++) {
 		struct options *o = options_by(known[i].name);
 
-		expect_profile(o->pools[0].profile, &known[i]);
+		expect_profile(o->pools[0].schedule->profiles, &known[i]);
 		options_free(o);
 	}
 }
@@ -156,7 +156,7 @@ static void test_each_named_preset_is_a_profile(void **state)
 		const struct picker_config *c = o->pools[0].scheduling;
 
 		assert_string_equal(preset_at(i)->name, named[i].name);
-		expect_profile(o->pools[0].profile, &named[i]);
+		expect_profile(o->pools[0].schedule->profiles, &named[i]);
 		for (size_t k = 0; k < c->n_lines; k++)
 			assert_int_not_equal(c->lines[k].verdict,
 			    MIGRATION_NOT_HONOURED);
@@ -168,7 +168,7 @@ static void test_each_named_preset_is_a_profile(void **state)
 /* Written out, the default is the one that needs no document. */
 static void expect_default(struct options *o)
 {
-	const struct profile *p = o->pools[0].profile;
+	const struct profile *p = o->pools[0].schedule->profiles;
 
 	assert_ptr_equal(p->picker, profile_default.picker);
 	assert_int_equal(p->n_filters, profile_default.n_filters);

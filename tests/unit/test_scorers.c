@@ -849,7 +849,7 @@ static void test_the_plugins_of_a_pick_are_told_once(void **state)
 
 	(void)state;
 	memset(told, 0, sizeof(told));
-	pool.view.profile = &profile;
+	help_pool_profile(&pool, &profile);
 	pick_endpoint(&got, &pool.view, &request, &rng, arena);
 	assert_int_equal(got.n, 4);
 	for (size_t i = 0; i < 2; i++) {
@@ -877,7 +877,7 @@ static void test_a_pick_is_remembered_as_cold(void **state)
 	unsigned hits[N_MAX] = { 0 };
 
 	(void)state;
-	pool.view.profile = &profile;
+	help_pool_profile(&pool, &profile);
 	for (int i = 0; i < 10 * N_MAX; i++) {
 		struct pick got;
 

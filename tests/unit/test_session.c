@@ -604,7 +604,7 @@ static size_t pick_row(const char *id, const struct session_params *p,
 
 	(void)p;
 	ask_at(&a, "x-session-id", id, 0);
-	pool.view.profile = profile;
+	help_pool_profile(&pool, profile);
 	pick_endpoint(&got, &pool.view, &a.request, rng, arena);
 	arena_reset(arena);
 	return (size_t)(got.choices[0] - pool.endpoints);
