@@ -11,7 +11,7 @@ struct pick;
 struct writer;
 
 /* An ACK needs no more than this: actions of all variables at their longest. */
-enum { ANSWER_MAX_BYTES = 4096 };
+enum { ANSWER_MAX_BYTES = 8192 };
 
 /* Appends the actions; text that would not fit the bound is cut. */
 void answer_write(struct writer *w, const struct pick *pick);

@@ -11,7 +11,7 @@
 
 /* ---- decoding ---- */
 
-/* Gates, sections, what is there by default, and the detector that filters too. */
+/* Gates, sections, what is there by default, the detector that filters too. */
 enum { OTHER_LINES = 24 };
 
 static int begin(struct decoding *d)
@@ -27,7 +27,7 @@ static int begin(struct decoding *d)
 
 static size_t most_lines(const struct document *doc)
 {
-	return doc->n_entries + OTHER_LINES;
+	return doc->n_entries + doc->n_profiles + OTHER_LINES;
 }
 
 static int make_lines(struct decoding *d)

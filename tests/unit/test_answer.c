@@ -36,6 +36,12 @@ static const struct {
 	{ { .status = 503, .retry_after_s = 86400, .message = "m" },
 	    "status=#503 retry_after=#86400 message=m " },
 	{ { .message = "no such pool" }, "message=no such pool " },
+	{ { .n = 1, .choices = { &a }, .prefill = &b, .rank = &b,
+	    .n_encode = 2, .encode = { &b, &a } },
+	    "eps=10.0.0.1:80 encode=[fd00::2]:80,10.0.0.1:80 ep=s1 "
+	    "addr=10.0.0.1:80 prefill=[fd00::2]:80 rank=[fd00::2]:80 " },
+	{ { .n = 1, .choices = { &addressless }, .prefill = &addressless,
+	    .n_encode = 1, .encode = { &addressless } }, "ep=s4 " },
 	/* Never nothing. */
 	{ { 0 }, "ep=- " },
 	{ { .why = "", .reason = "" }, "ep=- " },
@@ -103,12 +109,14 @@ static void test_the_longest_answer_fits(void **state)
 	struct help_actions got;
 	struct pick p = { .status = 503, .reason = huge, .message = huge,
 		.retry_after_s = UINT32_MAX, .why = huge, .n = 4,
-		.choices = { &giant, &giant, &a, &b } };
+		.choices = { &giant, &giant, &a, &b }, .prefill = &giant,
+		.rank = &giant, .n_encode = 4,
+		.encode = { &a, &giant, &a, &b } };
 
 	(void)state;
 	memset(huge, 'x', sizeof(huge) - 1);
 	got = write_and_read(&p, bytes, sizeof(bytes));
-	assert_int_equal(got.n, 9);
+	assert_int_equal(got.n, 12);
 	assert_int_equal(help_var(&got, "retry_after")->number, UINT32_MAX);
 	for (size_t i = 0; i < got.n; i++)
 		assert_true(got.vars[i].value.bytes.len <= 512);

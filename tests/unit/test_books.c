@@ -265,6 +265,155 @@ static void test_a_first_token_of_nobody_we_know_stays(void **state)
 	assert_nothing_is_left();
 }
 
+/* ---- who helps ---- */
+
+/* `row` answers, the others prefill and encode; -1: nobody does. */
+static void pick_helped(const char *id, size_t row, int prefill, int encode)
+{
+	const int rows[] = { prefill, encode };
+	struct pick p = picked(endpoint_live(&pool.view, row), 700);
+
+	for (size_t i = 0; i < PICK_HELPERS; i++) {
+		struct endpoint_live *l;
+
+		if (rows[i] < 0)
+			continue;
+		l = endpoint_live(&pool.view, (size_t)rows[i]);
+		live_count_add(&l->requests, 1);
+		live_count_add(&l->tokens, 500);
+		p.helpers[i] = (struct pick_helper){ l, 500 };
+	}
+	books_open(books, span_of(id), &p, true, now_us, &counters);
+}
+
+static void test_who_helps_is_done_at_the_first_token(void **state)
+{
+	(void)state;
+	pick_helped("a", 0, 1, 2);
+	assert_requests(1, 1, 1);
+	assert_int_equal(tokens(0), 700);
+	assert_int_equal(tokens(1), 500);
+	first("a", "s00");
+	assert_requests(1, 0, 0);
+	assert_int_equal(tokens(0) + tokens(1) + tokens(2), 0);
+	first("a", "s00");
+	end("a", "s00");
+	assert_nothing_is_left();
+}
+
+static void test_or_at_the_end_whatever_came_before(void **state)
+{
+	(void)state;
+	pick_helped("a", 0, 1, 2);
+	end("a", "s02");		/* moved, and no first token */
+	assert_nothing_is_left();
+	pick_helped("a", 0, 1, -1);
+	first("a", "s02");		/* moved with its first token */
+	assert_requests(0, 0, 1);
+	end("a", "s02");
+	assert_nothing_is_left();
+	pick_helped("a", 0, 0, -1);	/* one that does both */
+	assert_requests(2, 0, 0);
+	pick_helped("a", 1, 2, -1);	/* it asks again */
+	assert_requests(0, 1, 1);
+	now_us += FIRST_BY_US;
+	first("nobody", "s00");		/* first tokens are told at all */
+	now_us++;
+	assert_int_equal(books_expire(books, now_us), 1);
+	assert_nothing_is_left();
+}
+
+/* What comes late for a helper that left changes nothing of who has its slot. */
+static void test_a_helper_may_vanish(void **state)
+{
+	(void)state;
+	pick_helped("a", 0, 1, -1);
+	live_renew(endpoint_live(&pool.view, 1));
+	live_count_add(&endpoint_live(&pool.view, 1)->requests, 1);
+	first("a", "s00");
+	end("a", "s00");
+	assert_requests(0, 1, 0);
+}
+
+/*
+ * The prefilling engine no longer shows it: its part is over. The one that answers
+ * does not show it yet: while somebody prefills that says nothing.
+ */
+static void test_a_helper_s_part_is_written_off_alone(void **state)
+{
+	struct endpoint_live *decode = endpoint_live(&pool.view, 0);
+	struct endpoint_live *prefill = endpoint_live(&pool.view, 1);
+
+	(void)state;
+	pick_helped("a", 0, 1, -1);
+	pick_helped("b", 0, 1, -1);
+	pick("c", 0, 0);
+	now_us += TEN_S;
+	assert_int_equal(books_write_off(books, decode, 3, now_us), 1);
+	assert_requests(2, 2, 0);	/* c it was */
+	assert_int_equal(books_write_off(books, prefill, 1, now_us), 1);
+	assert_requests(2, 1, 0);
+	assert_int_equal(books_count(books), 2);
+	assert_int_equal(books_write_off(books, decode, 3, now_us), 1);
+	assert_requests(1, 1, 0);
+	assert_int_equal(books_write_off(books, prefill, 3, now_us - TEN_S), 0);
+	end("a", "s00");
+	end("b", "s00");
+	assert_nothing_is_left();
+}
+
+static void test_without_books_helpers_are_given_back(void **state)
+{
+	struct pick p = picked(endpoint_live(&pool.view, 0), 700);
+
+	(void)state;
+	live_count_add(&endpoint_live(&pool.view, 1)->requests, 1);
+	p.helpers[0] = (struct pick_helper){ endpoint_live(&pool.view, 1), 0 };
+	books_open(NULL, span_of("a"), &p, true, now_us, &counters);
+	assert_nothing_is_left();
+	pick_undo(&p);			/* once is enough */
+	assert_nothing_is_left();
+}
+
+/* s01 is a rank, and s00 the server that forwards to it. */
+static void pick_rank(const char *id)
+{
+	struct pick p = picked(endpoint_live(&pool.view, 1), 700);
+
+	p.entry = endpoint_live(&pool.view, 0);
+	books_open(books, span_of(id), &p, true, now_us, &counters);
+}
+
+static void test_what_forwards_to_a_rank_tells_of_the_rank(void **state)
+{
+	(void)state;
+	pick_rank("a");
+	assert_requests(0, 1, 0);
+	now_us += 5000;
+	first("a", "s00");
+	assert_requests(0, 1, 0);
+	assert_int_equal(tokens(1), 0);
+	assert_float_equal(ewma_get(&pool.live[1].ttft_us), 5000, 0.5);
+	assert_true(ewma_get(&pool.live[0].ttft_us) < 0);
+	end("a", "s00");
+	assert_nothing_is_left();
+	assert_int_equal(counters.moved, 0);
+	/* Served elsewhere, it has moved; failures are the rank's. */
+	pick_rank("b");
+	first("b", "s02");
+	assert_requests(0, 0, 1);
+	end("b", "s02");
+	assert_nothing_is_left();
+	assert_int_equal(counters.moved, 1);
+	for (int i = 0; i < 3; i++) {
+		pick_rank("c");
+		ends(failed(record("c", "pool", "s00")));
+	}
+	assert_int_equal(pool.live[1].breaker, BREAKER_OPEN);
+	assert_int_equal(pool.live[0].breaker, BREAKER_CLOSED);
+	assert_nothing_is_left();
+}
+
 static void test_nothing_is_given_back_twice(void **state)
 {
 	(void)state;
@@ -1714,6 +1863,12 @@ int main(void)
 		unit(test_the_first_token_moves_it_to_who_sent_it),
 		unit(test_a_first_token_of_nobody_we_know_stays),
 		unit(test_nothing_is_given_back_twice),
+		unit(test_who_helps_is_done_at_the_first_token),
+		unit(test_or_at_the_end_whatever_came_before),
+		unit(test_a_helper_may_vanish),
+		unit(test_a_helper_s_part_is_written_off_alone),
+		unit(test_without_books_helpers_are_given_back),
+		unit(test_what_forwards_to_a_rank_tells_of_the_rank),
 		unit(test_the_same_id_again_is_where_it_was_sent_last),
 		unit(test_without_room_the_pick_is_given_back),
 		unit(test_an_id_that_no_line_can_tell_is_not_booked),

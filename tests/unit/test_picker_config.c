@@ -220,9 +220,64 @@ static const struct {
 	{ PLUGINS "    - type: max-score-picker\n    - type: random-picker\n",
 	    9, "a second picker in a profile: random-picker", "one" },
 	{ DOC "    schedulingProfiles: [{name: one}, {name: two}]\n", 7,
-	    "a second profile: two", "one: " },
+	    "a second profile: two", "as disagg-profile-handler" },
 	{ DOC "    schedulingProfiles:\n    - name: decode\n"
-	    "    - name: prefill\n", 9, "a second profile: prefill", "one: " },
+	    "    - name: prefill\n    plugins: [{type: single-profile-handler}]"
+	    "\n", 9, "a second profile: prefill", "one: " },
+	{ DOC "    schedulingProfiles:\n    - name: a\n    - name: b\n    plugins:"
+	    " [{type: data-parallel-profile-handler}]\n", 9,
+	    "a second profile: b", "one: " },
+	{ DOC "    schedulingProfiles:\n    - name: a\n    - name: b\n"
+	    "    - name: a\n", 10, "a second profile of this name: a",
+	    "of its own" },
+	{ DOC "    plugins:\n    - type: single-profile-handler\n    - {name: x,"
+	    " type: disagg-profile-handler}\n", 9,
+	    "a second profile handler: x", "one" },
+	/* What a handler names must be there. */
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n", 8,
+	    "refers to what is not there: decode", "scheduling profile" },
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n"
+	    "      parameters:\n        profiles: {prefill: p,\n"
+	    "          decode: d}\n    schedulingProfiles: [{name: decode}]\n", 11,
+	    "refers to what is not there: d", "scheduling profile" },
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n"
+	    "      parameters:\n        deciders:\n"
+	    "          prefill: always-disagg-pd-decider\n"
+	    "    schedulingProfiles: [{name: decode}]\n", 11,
+	    "refers to what is not there: always-disagg-pd-decider",
+	    "a decider" },
+	{ DOC "    plugins:\n    - type: pd-profile-handler\n"
+	    "    schedulingProfiles: [{name: decode}]\n", 8,
+	    "refers to what is not there: prefix-based-pd-decider",
+	    "a decider" },
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n"
+	    "      parameters: {deciders: {encode: queue-scorer}}\n"
+	    "    - type: queue-scorer\n"
+	    "    schedulingProfiles: [{name: decode}]\n", 9,
+	    "refers to what is not there: queue-scorer", "a decider" },
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n"
+	    "      parameters: {profiles: {}, deciderPluginName: x}\n", 9,
+	    "deprecated parameters beside", "one kind" },
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n"
+	    "      parameters: {stageOrder: prefill-first,"
+	    " deciders: {prefill: x}}\n", 9, "in prefill-first order", "none" },
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n"
+	    "      parameters: {stageOrder: decode}\n", 9, "stageOrder: decode",
+	    "decode-first" },
+	{ DOC "    plugins:\n    - type: disagg-profile-handler\n"
+	    "      parameters: {deciders: {decode: x}}\n", 9,
+	    "unknown key decode", "encode" },
+	{ DOC "    plugins:\n    - type: header-profile-handler\n"
+	    "    schedulingProfiles: [{name: a}, {name: b}]\n", 8,
+	    "refers to what is not there: decode", "scheduling profile" },
+	{ DOC "    plugins:\n    - type: data-parallel-profile-handler\n"
+	    "      parameters: {primaryPort: 0}\n", 9, "primaryPort: 0", "1" },
+	{ DOC "    plugins:\n    - type: prefix-based-pd-decider\n"
+	    "      parameters: {nonCachedTokens: -1}\n", 9,
+	    "nonCachedTokens: -1", "" },
+	{ DOC "    plugins:\n    - type: always-disagg-pd-decider\n"
+	    "      parameters: {nonCachedTokens: 1}\n", 9,
+	    "takes none: nonCachedTokens", "no parameters" },
 	{ DOC "    schedulingProfiles: [{plugins: []}]\n", 7,
 	    "a scheduling profile without name", "name: " },
 	{ DOC "    schedulingProfiles:\n    - name: a\n      plugin: []\n", 9,
@@ -712,6 +767,9 @@ static void test_every_plugin_can_be_listed(void **state)
 		    " {operator: LessThan, value: 1}}}" },
 		{ "endpoint-attribute-scorer", "{attributeKey: a, algorithm:"
 		    " {type: linear_lower_is_better}}" },
+		{ "disagg-profile-handler", "{profiles: {decode: a}}" },
+		{ "pd-profile-handler", "{decodeProfile: a, deciderPluginName:"
+		    " always}" },
 	};
 	const char *names[256];
 	size_t n = 0;
@@ -723,6 +781,10 @@ static void test_every_plugin_can_be_listed(void **state)
 		names[n++] = scorer_at(i)->name;
 	for (size_t i = 0; picker_at(i) != NULL; i++)
 		names[n++] = picker_at(i)->name;
+	for (size_t i = 0; handler_at(i) != NULL; i++)
+		names[n++] = handler_at(i)->name;
+	for (size_t i = 0; decider_at(i) != NULL; i++)
+		names[n++] = decider_at(i)->name;
 	for (size_t i = 0; other_type_at(i) != NULL; i++)
 		names[n++] = other_type_at(i)->name;
 	for (size_t i = 0; i < n; i++) {
@@ -734,7 +796,8 @@ static void test_every_plugin_can_be_listed(void **state)
 			if (strcmp(required[k].type, names[i]) == 0)
 				params = required[k].params;
 		snprintf(text, sizeof(text), DOC
-		    "    plugins: [{type: %s, parameters: %s}]\n"
+		    "    plugins: [{type: %s, parameters: %s}, {name: always,"
+		    " type: always-disagg-pd-decider}]\n"
 		    "    schedulingProfiles: [{name: a, plugins:"
 		    " [{pluginRef: %s}]}]\n", names[i], params, names[i]);
 		o = parse(text);

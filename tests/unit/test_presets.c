@@ -23,24 +23,44 @@
 #include "presets.h"
 #include "yaml.h"
 
+#define SINGLE "single-profile-handler"
+
 enum { TEXT_MAX = 64 << 10 };
 
-/* What each preset comes down to: names in their order, weights of the scorers. */
+/*
+ * What each preset comes down to: names in their order, weights of the scorers; of
+ * several profiles each begins with its own name.
+ */
 static const struct known {
-	const char *name, *filters, *scorers, *picker;
+	const char *name, *filters, *scorers, *picker, *handler;
 } known[] = {
 	{ "affinity-token-load", " prefix-cache-affinity-filter",
-	    " token-load-scorer*1", "max-score-picker" },
+	    " token-load-scorer*1", "max-score-picker", SINGLE },
+	{ "data-parallel", " decode-filter", " prefix-cache-scorer*2",
+	    "max-score-picker", "data-parallel-profile-handler" },
 	{ "default", "", " queue-scorer*2 kv-cache-utilization-scorer*2"
-	    " prefix-cache-scorer*3", "max-score-picker" },
+	    " prefix-cache-scorer*3", "max-score-picker", SINGLE },
 	{ "latency", " prefix-cache-affinity-filter slo-headroom-tier-filter"
 	    " prefix-cache-affinity-filter", " latency-scorer*1",
-	    "weighted-random-picker" },
+	    "weighted-random-picker", SINGLE },
 	{ "optimized-baseline", "", " queue-scorer*2"
 	    " kv-cache-utilization-scorer*2 prefix-cache-scorer*3"
-	    " no-hit-lru-scorer*2", "max-score-picker" },
+	    " no-hit-lru-scorer*2", "max-score-picker", SINGLE },
 	{ "payload-agnostic", "", " active-request-scorer*1"
-	    " session-affinity-scorer*1", "max-score-picker" },
+	    " session-affinity-scorer*1", "max-score-picker", SINGLE },
+	{ "prefill-decode", " prefill: prefill-filter"
+	    " topology-affinity-filter decode: decode-filter",
+	    " prefill: prefix-cache-scorer*2 queue-scorer*1"
+	    " topology-affinity-scorer*1 decode: prefix-cache-scorer*2"
+	    " queue-scorer*1", "max-score-picker", "disagg-profile-handler" },
+	{ "encode-prefill-decode", " encode: encode-filter"
+	    " prefill: prefill-filter decode: decode-filter",
+	    " encode: prefill: queue-scorer*1 decode: queue-scorer*1",
+	    "max-score-picker", "disagg-profile-handler" },
+	{ "stage-by-header", " encode: encode-filter prefill: prefill-filter"
+	    " decode: decode-filter", " encode: prefill: queue-scorer*1"
+	    " decode: queue-scorer*1 kv-cache-utilization-scorer*1",
+	    "max-score-picker", "header-profile-handler" },
 };
 
 enum { N_PRESETS = sizeof(known) / sizeof(*known) };
@@ -110,20 +130,32 @@ static void put(char *out, size_t len, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void expect_profile(const struct profile *p, const struct known *want)
+static void describe(const struct profile *p, bool is_one, char *filters,
+    char *scorers, size_t len)
+{
+	if (!is_one) {
+		put(filters, len, " %s:", p->name);
+		put(scorers, len, " %s:", p->name);
+	}
+	for (size_t k = 0; k < p->n_filters; k++)
+		put(filters, len, " %s", p->filters[k].filter->name);
+	for (size_t k = 0; k < p->n_scorers; k++)
+		put(scorers, len, " %s*%g", p->scorers[k].scorer->name,
+		    (double)p->scorers[k].weight);
+}
+
+static void expect_schedule(const struct schedule *s, const struct known *want)
 {
 	char filters[512] = "", scorers[512] = "";
 
-	for (size_t k = 0; k < p->n_filters; k++)
-		put(filters, sizeof(filters), " %s",
-		    p->filters[k].filter->name);
-	for (size_t k = 0; k < p->n_scorers; k++)
-		put(scorers, sizeof(scorers), " %s*%g",
-		    p->scorers[k].scorer->name,
-		    (double)p->scorers[k].weight);
+	for (size_t k = 0; k < s->n_profiles; k++) {
+		describe(&s->profiles[k], s->n_profiles == 1, filters, scorers,
+		    sizeof(filters));
+		assert_string_equal(s->profiles[k].picker->name, want->picker);
+	}
 	assert_string_equal(filters, want->filters);
 	assert_string_equal(scorers, want->scorers);
-	assert_string_equal(p->picker->name, want->picker);
+	assert_string_equal(s->handler->name, want->handler);
 }
 
 static void test_each_preset_comes_down_to_what_llm_d_does(void **state)
@@ -132,7 +164,7 @@ static void test_each_preset_comes_down_to_what_llm_d_does(void **state)
 	for (size_t i = 0; i < N_PRESETS; i++) {
 		struct options *o = options_by(known[i].name);
 
-		expect_profile(o->pools[0].schedule->profiles, &known[i]);
+		expect_schedule(o->pools[0].schedule, &known[i]);
 		options_free(o);
 	}
 }
@@ -142,11 +174,11 @@ static void test_each_named_preset_is_a_profile(void **state)
 {
 	static const struct known named[] = {
 		{ "default", "", " queue-scorer*2 kv-cache-utilization-scorer*2"
-		    " prefix-cache-scorer*3", "max-score-picker" },
+		    " prefix-cache-scorer*3", "max-score-picker", SINGLE },
 		{ "sticky", " prefix-cache-affinity-filter",
-		    " token-load-scorer*1", "max-score-picker" },
+		    " token-load-scorer*1", "max-score-picker", SINGLE },
 		{ "fastest", "", " expected-ttft-scorer*1",
-		    "max-score-picker" },
+		    "max-score-picker", SINGLE },
 	};
 	size_t i;
 
@@ -156,7 +188,7 @@ static void test_each_named_preset_is_a_profile(void **state)
 		const struct picker_config *c = o->pools[0].scheduling;
 
 		assert_string_equal(preset_at(i)->name, named[i].name);
-		expect_profile(o->pools[0].schedule->profiles, &named[i]);
+		expect_schedule(o->pools[0].schedule, &named[i]);
 		for (size_t k = 0; k < c->n_lines; k++)
 			assert_int_not_equal(c->lines[k].verdict,
 			    MIGRATION_NOT_HONOURED);
@@ -294,9 +326,10 @@ static void names_of(const char *what, char *out, size_t len)
 
 static void test_the_readme_lists_what_there_is(void **state)
 {
-	char want[4][8192] = { "", "", "", "" }, got[8192];
+	char want[6][8192] = { "", "", "", "", "", "" }, got[8192];
 	static const char *const lists[] = {
 		"Filters", "Scorers", "Pickers", "Read, and without effect",
+		"Profile handlers", "Deciders",
 	};
 
 	(void)state;
@@ -310,6 +343,10 @@ static void test_the_readme_lists_what_there_is(void **state)
 		if (other_type_at(i)->verdict == MIGRATION_NOT_HONOURED)
 			put(want[3], sizeof(want[3]), " %s",
 			    other_type_at(i)->name);
+	for (size_t i = 0; handler_at(i) != NULL; i++)
+		put(want[4], sizeof(want[4]), " %s", handler_at(i)->name);
+	for (size_t i = 0; decider_at(i) != NULL; i++)
+		put(want[5], sizeof(want[5]), " %s", decider_at(i)->name);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		names_of(lists[i], got, sizeof(got));
 		if (strcmp(want[i], got) != 0)
