@@ -1004,7 +1004,9 @@ static void test_the_report_has_room_for_the_longest_document(void **state)
 	(void)state;
 	buf_init(&text, 64 << 10);
 	buf_puts(&text, PLUGINS);
-	for (int i = 0; i < 128; i++)
+	buf_puts(&text, "    - {type: header-profile-handler, parameters:"
+	    " {defaultProfile: p0}}\n");
+	for (int i = 1; i < 128; i++)
 		buf_printf(&text, "    - {type: utilization-detector, name: "
 		    "n%d}\n", i);
 	buf_puts(&text, "    saturationDetector: {pluginRef: n127}\n"
@@ -1013,11 +1015,14 @@ static void test_the_report_has_room_for_the_longest_document(void **state)
 	    "    featureGates:\n");
 	for (int i = 0; i < 16; i++)
 		buf_puts(&text, "    - haPopulateNonLeaderDatastore\n");
+	buf_puts(&text, "    schedulingProfiles:\n");
+	for (int i = 0; i < 16; i++)
+		buf_printf(&text, "    - {name: p%d}\n", i);
 	o = options_parse("f", buf_span(&text), &why);
 	assert_non_null(o);
-	/* All filter; one is the pool's too; the picker; sections; gates. */
+	/* The handler; detectors; sections; gates; pickers by default. */
 	assert_int_equal(o->pools[0].scheduling->n_lines,
-	    128 + 1 + 1 + 4 + 16);
+	    1 + 127 + 4 + 16 + 16);
 	options_free(o);
 	buf_fini(&text);
 }
