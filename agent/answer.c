@@ -48,6 +48,23 @@ static bool value_rank(const struct pick *p, struct spop_data *v)
 	return p->rank != NULL && text_value(v, p->rank->addr);
 }
 
+static bool value_model(const struct pick *p, struct spop_data *v)
+{
+	return p->status == 0 && text_value(v, p->model);
+}
+
+static bool value_model_at(const struct pick *p, struct spop_data *v)
+{
+	*v = spop_int((int64_t)p->model_at);
+	return p->status == 0 && p->model.len > 0;
+}
+
+static bool value_model_len(const struct pick *p, struct spop_data *v)
+{
+	*v = spop_int(p->model_len);
+	return p->status == 0 && p->model.len > 0;
+}
+
 static bool value_status(const struct pick *p, struct spop_data *v)
 {
 	*v = spop_int(p->status);
@@ -90,6 +107,9 @@ static const struct {
 	{ "why", value_why },		/* string: asked for by x-epp-why */
 	{ "prefill", value_prefill },	/* string: x-prefiller-host-port */
 	{ "rank", value_rank },		/* string: x-data-parallel-host-port */
+	{ "model", value_model },	/* string: what to ask the server for */
+	{ "model_at", value_model_at },	/* int: of the body's model, behind the quote */
+	{ "model_len", value_model_len },	/* int: its bytes, up to the quote */
 };
 
 /* Lists of addresses: "ip:port,ip:port", in order. */

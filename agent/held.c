@@ -14,13 +14,13 @@ static struct span *const *spans_of(struct ask *ask, struct request *r,
 {
 	struct span *all[] = { &ask->id, &ask->pool, &ask->path,
 		&ask->headers, &r->model, &r->cache_salt, &r->session,
-		&r->objective, &r->fairness };
+		&r->objective, &r->fairness, &r->target };
 
 	memcpy(out, all, sizeof(all));
 	return out;
 }
 
-enum { N_SPANS = 9 };
+enum { N_SPANS = 10 };
 
 static size_t text_bytes(struct span *const *spans)
 {

@@ -87,12 +87,13 @@ static enum notify_result schedule(const struct notify *n,
     const struct endpoint_view *view, const struct ask *ask, bool may_wait,
     struct pick *pick)
 {
+	const struct rewriting rewriting = { view->options->rewrites, n->rng };
 	enum admission admission;
 	struct request request;
 
 	arena_reset(n->arena);
 	request_parse(&request, ask, view->block_bytes, view->max_blocks,
-	    n->arena);
+	    rewriting.rules != NULL ? &rewriting : NULL, n->arena);
 	request.now_ms = n->now_us / 1000;
 	admission = admission_of(view, &request);
 	if (admission == ADMIT_WAIT && may_wait && n->hold != NULL &&

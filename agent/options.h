@@ -115,6 +115,35 @@ struct objective_options {
 	int32_t priority;		/* negative: sheddable */
 };
 
+/* InferenceModelRewrite: model_rewrite.h. A pool's rules, the oldest first. */
+struct model_target_options {
+	const char *model;
+	uint32_t weight;		/* 0: none of the rule has one */
+};
+
+struct model_match_options {
+	const char *model;
+};
+
+struct model_rule_options {
+	const struct model_match_options *matches;	/* none: every model */
+	size_t n_matches;
+	const struct model_target_options *targets;
+	size_t n_targets;
+	uint32_t weight;		/* of all targets; 0: they are alike */
+};
+
+struct model_name_options {
+	const char *name;
+	const struct model_rule_options *rule;
+};
+
+struct model_rewrite_options {
+	const struct model_name_options *names;	/* sorted, each once */
+	size_t n_names;
+	const struct model_rule_options *generic;	/* NULL: none */
+};
+
 struct pool_options {
 	const struct options *owner;
 	uint64_t number;	/* of the load: no two are alike in a process */
@@ -138,6 +167,9 @@ struct pool_options {
 	const struct objective_options *objectives;
 	size_t n_objectives;
 	struct flow_control_options flow;
+	const struct model_rule_options *rules;		/* as written */
+	size_t n_rules;
+	const struct model_rewrite_options *rewrites;	/* NULL: none are made */
 	const struct engine_options *engines;	/* the file's, for every pool */
 	size_t n_engines;
 };

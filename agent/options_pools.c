@@ -219,6 +219,16 @@ static int check_scheduling(const struct conf_input *in,
 	return check_interval(in, map, pool);
 }
 
+static int check_parts(const struct conf_input *in, const struct conf *map,
+    struct pool_options *pool)
+{
+	int err = check_scheduling(in, map, pool);
+
+	if (err == 0)
+		err = check_admission(in, map, pool);
+	return err == 0 ? index_rewrites(in, map, pool) : err;
+}
+
 static int check_pool(const struct conf_input *in, const struct conf *map,
     void *out)
 {
@@ -241,8 +251,7 @@ static int check_pool(const struct conf_input *in, const struct conf *map,
 	if (pool->haproxy_backend == NULL)
 		pool->haproxy_backend = pool->name;
 	if (n == 1)
-		return check_scheduling(in, map, pool) == 0 ?
-		    check_admission(in, map, pool) : -EINVAL;
+		return check_parts(in, map, pool);
 	fault_setf(in->why, in->file, map->line, "pool %.64s with %s",
 	    pool->name, n == 0 ? "no endpoints" : "more than one source");
 	fault_want(in->why, "one of: endpoints, file, haproxy");
@@ -295,6 +304,11 @@ static const struct conf_row pool_rows[] = {
 	{ .key = "flowControl", .decode = conf_section, .table = &flow_table,
 	  .preset = "{}", .offset = offsetof(struct pool_options, flow),
 	  .help = "requests wait here while the pool is full" },
+	{ .key = "modelRewrites", .decode = conf_list,
+	  .table = &model_rule_table, .max = 4096,
+	  .offset = offsetof(struct pool_options, rules),
+	  .offset_n = offsetof(struct pool_options, n_rules),
+	  .help = "rules, the oldest first; needs the Lua filter in HAProxy" },
 };
 
 const struct conf_table pool_table = {

@@ -14,10 +14,15 @@ extern const struct conf_table pool_table, endpoint_table, listen_table;
 extern const struct conf_table feedback_table;		/* options_feedback.c */
 extern const struct conf_table outlier_table, saturation_table, objective_table,
     flow_table;						/* options_admission.c */
+extern const struct conf_table model_rule_table;	/* options_rewrite.c */
 extern const char *const failure_modes[];
 
 /* Fills in what depends on other sections; -EINVAL when they do not fit. */
 int check_admission(const struct conf_input *in, const struct conf *map,
+    struct pool_options *pool);
+
+/* Makes pool->rewrites of pool->rules, where `map` has them. -ENOMEM. */
+int index_rewrites(const struct conf_input *in, const struct conf *map,
     struct pool_options *pool);
 
 /* A bool: https. An absolute path of a URL, in printable ASCII. */

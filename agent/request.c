@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "hdrs.h"
 #include "json.h"
+#include "model_rewrite.h"
 #include "prompt.h"
 #include "request_body.h"
 
@@ -62,53 +63,64 @@ static enum request_kind kind_of(struct span path)
 	return REQUEST_OTHER;
 }
 
-static void header_session(struct request *r, struct span value)
+/* An old name counts only where the new one is not there, wherever each stands. */
+static void take(struct span *to, struct span value, bool is_old)
 {
-	r->session = value;
+	if (!is_old || to->len == 0)
+		*to = value;
 }
 
-static void header_objective(struct request *r, struct span value)
+static void header_session(struct request *r, struct span value, bool is_old)
 {
-	r->objective = value;
+	take(&r->session, value, is_old);
 }
 
-static void header_fairness(struct request *r, struct span value)
+static void header_objective(struct request *r, struct span value, bool is_old)
 {
-	r->fairness = value;
+	take(&r->objective, value, is_old);
 }
 
-static void header_length(struct request *r, struct span value)
+static void header_fairness(struct request *r, struct span value, bool is_old)
 {
+	take(&r->fairness, value, is_old);
+}
+
+static void header_length(struct request *r, struct span value, bool is_old)
+{
+	(void)is_old;
 	r->has_length = json_uint(value, &r->content_length);
 }
 
-static void header_slo(struct request *r, struct span value)
+static void header_slo(struct request *r, struct span value, bool is_old)
 {
 	uint64_t ms;
 
-	if (json_uint(value, &ms) && ms <= UINT32_MAX)
+	if (json_uint(value, &ms) && ms <= UINT32_MAX &&
+	    (!is_old || r->slo_ttft_ms == 0))
 		r->slo_ttft_ms = (uint32_t)ms;
 }
 
-static void header_why(struct request *r, struct span value)
+static void header_why(struct request *r, struct span value, bool is_old)
 {
+	(void)is_old;
 	r->wants_why = value.len > 0 && !span_is_text(value, "0");
 }
 
 /* Names: llm-d-router pkg/epp/metadata/consts.go; x-epp-why is ours. */
 static const struct {
 	const char *name;
-	void (*read)(struct request *r, struct span value);
+	void (*read)(struct request *r, struct span value, bool is_old);
+	bool is_old;
 } headers[] = {
-	{ "x-session-id", header_session },
-	{ "x-llm-d-inference-objective", header_objective },
-	{ "x-gateway-inference-objective", header_objective },
-	{ "x-llm-d-inference-fairness-id", header_fairness },
-	{ "x-gateway-inference-fairness-id", header_fairness },
-	{ "x-slo-ttft-ms", header_slo },
-	{ "x-llm-d-slo-ttft-ms", header_slo },
-	{ "content-length", header_length },
-	{ "x-epp-why", header_why },
+	{ "x-session-id", header_session, false },
+	{ "x-llm-d-inference-objective", header_objective, false },
+	{ "x-gateway-inference-objective", header_objective, true },
+	{ "x-llm-d-inference-fairness-id", header_fairness, false },
+	{ "x-gateway-inference-fairness-id", header_fairness, true },
+	{ "x-llm-d-slo-ttft-ms", header_slo, false },
+	{ "x-slo-ttft-ms", header_slo, true },
+	{ "content-length", header_length, false },
+	{ "x-epp-why", header_why, false },
 };
 
 static void read_headers(struct request *r, struct span block)
@@ -119,7 +131,7 @@ static void read_headers(struct request *r, struct span block)
 	while (hdrs_next(&reader, &name, &value))
 		for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++)
 			if (span_is_nocase(name, headers[i].name))
-				headers[i].read(r, value);
+				headers[i].read(r, value, headers[i].is_old);
 }
 
 /* The longer claim counts, but no client's word goes beyond what is sane to add up. */
@@ -133,7 +145,8 @@ static uint64_t unseen_bytes(const struct request *r, const struct ask *ask)
 }
 
 void request_parse(struct request *r, const struct ask *ask,
-    uint32_t block_bytes, uint32_t max_blocks, struct arena *arena)
+    uint32_t block_bytes, uint32_t max_blocks,
+    const struct rewriting *rewriting, struct arena *arena)
 {
 	struct prompt prompt;
 
@@ -147,6 +160,8 @@ void request_parse(struct request *r, const struct ask *ask,
 		return;
 	prompt_init(&prompt, arena);
 	request_read_body(r, &prompt);
+	if (r->status == 0 && rewriting != NULL)
+		model_rewrite(rewriting->rules, r, rewriting->rng, arena);
 	if (r->status == 0)
 		prompt_hash(&prompt, r, block_bytes, max_blocks);
 }

@@ -16,6 +16,8 @@
 #include "span.h"
 
 struct arena;
+struct model_rewrite_options;
+struct rng;
 
 /* Arguments of `pick` and `first`; a missing one is empty. README, contract. */
 struct ask {
@@ -54,7 +56,12 @@ struct request {
 	uint64_t content_length;	/* 0 without */
 	bool stream, has_tools, wants_why;
 	bool has_media;		/* an image, video or audio, in the part we saw */
-	struct span model;	/* raw JSON text, escapes unresolved */
+	struct span model;	/* raw JSON text, escapes unresolved; as asked of the
+				   engine, that is, rewritten */
+	/* Of a rewritten one, the name, and where in the body the client's stands. */
+	struct span target;
+	uint64_t target_at;
+	uint32_t target_len;
 	struct span cache_salt;
 	struct span session, objective, fairness;	/* header values */
 	uint64_t max_tokens;	/* 0: not said */
@@ -73,10 +80,18 @@ struct request {
 bool request_header(const struct request *r, const char *name,
     struct span *value);
 
+/* What models are rewritten by, and the chance that it takes. */
+struct rewriting {
+	const struct model_rewrite_options *rules;
+	struct rng *rng;
+};
+
 /*
- * Understands headers, path and body; `block_bytes` and `max_blocks` are the pool's.
+ * Understands headers, path and body; `block_bytes` and `max_blocks` are the pool's,
+ * and so is `rewriting`: NULL where the model is left alone.
  * Never fails as such: a request that must be refused has `status` set; one that
  * outgrew the arena is picked without its prompt.
  */
 void request_parse(struct request *r, const struct ask *ask,
-    uint32_t block_bytes, uint32_t max_blocks, struct arena *arena);
+    uint32_t block_bytes, uint32_t max_blocks,
+    const struct rewriting *rewriting, struct arena *arena);

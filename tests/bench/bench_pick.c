@@ -161,7 +161,7 @@ static int64_t one_pick(struct fixture *f, const struct body *b,
 
 	arena_reset(arena);
 	request_parse(&request, &ask, f->view.block_bytes, f->view.max_blocks,
-	    arena);
+	    NULL, arena);
 	pick_endpoint(&pick, &f->view, &request, rng, arena);
 	if (pick.n == 0)
 		abort();

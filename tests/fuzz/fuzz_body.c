@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if ((data[0] >> 4 & 1) != 0)
 		ask.headers = (struct span){ "\x0e" "content-length\x01" "1", 17 };
-	request_parse(&r, &ask, BLOCK_BYTES, MAX_BLOCKS, arena);
+	request_parse(&r, &ask, BLOCK_BYTES, MAX_BLOCKS, NULL, arena);
 	check(&r);
 	arena_free(arena);
 	return 0;

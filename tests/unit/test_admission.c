@@ -40,7 +40,7 @@ static struct request request_for(const char *header, const char *objective)
 
 	ask = help_ask("/v1/completions", body);
 	ask.headers = help_headers(pairs, bytes, sizeof(bytes));
-	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	assert_int_equal(r.status, 0);
 	assert_true(r.has_body);
 	return r;
@@ -246,7 +246,7 @@ static void test_a_body_of_another_path_is_one_too(void **state)
 	(void)state;
 	fill(500);
 	pool.options.flow.enabled = true;
-	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	assert_int_equal(admission_of(&pool.view, &r), ADMIT_WAIT);
 }
 

@@ -110,7 +110,7 @@ static struct request request_of(const char *path, const char *body,
 	if (headers != NULL)
 		ask.headers = help_headers(headers, header_block,
 		    sizeof(header_block));
-	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	assert_int_equal(r.status, 0);
 	return r;
 }

@@ -68,7 +68,7 @@ static void test_what_is_kept_outlives_the_frame(void **state)
 
 	(void)state;
 	fill_frame(&frame);
-	request_parse(&r, &frame.ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, &frame.ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	assert_int_equal(r.n_chains, 2);
 	assert_in_range(r.n_blocks, 2, 8);
 	memcpy(blocks, r.blocks, r.n_blocks * sizeof(*blocks));

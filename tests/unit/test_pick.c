@@ -25,7 +25,7 @@ static struct request ask_four_blocks(struct ask *ask)
 
 	*ask = help_ask("/v1/completions",
 	    "{\"model\":\"m\",\"prompt\":\"" PROMPT4 "\"}");
-	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	assert_int_equal(r.n_blocks, 4);
 	return r;
 }
@@ -372,7 +372,7 @@ static void test_several_prompts_count_together(void **state)
 	struct request r;
 
 	(void)state;
-	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, &ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	assert_int_equal(r.n_chains, 3);
 	help_pool_init(&p, "pool", 2);
 	/* s01 holds the second prompt and one block of the third: 1 + 2 + 1 of

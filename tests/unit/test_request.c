@@ -16,7 +16,7 @@ static struct request parse(const struct ask *ask)
 	struct request r;
 
 	arena_reset(arena);
-	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	return r;
 }
 

@@ -21,7 +21,7 @@ static struct request parse(const struct ask *ask)
 	struct request r;
 
 	arena_reset(arena);
-	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	return r;
 }
 
@@ -536,7 +536,7 @@ static void test_without_memory_the_prompt_is_forgotten(void **state)
 		struct arena *small = arena_new(64, max);
 		struct request r;
 
-		request_parse(&r, &ask, HELP_BLOCK_BYTES, 100000, small);
+		request_parse(&r, &ask, HELP_BLOCK_BYTES, 100000, NULL, small);
 		assert_int_equal(r.status, 0);
 		assert_true(span_is_text(r.model, "m"));
 		assert_true(r.n_blocks == 0 || r.n_blocks == 5000);

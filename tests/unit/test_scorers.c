@@ -99,7 +99,7 @@ static struct request request_of(const char *const *headers, struct ask *ask)
 	*ask = (struct ask){ .path = span_of("/"),
 		.headers = help_headers(headers, header_block,
 		    sizeof(header_block)) };
-	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, arena);
+	request_parse(&r, ask, HELP_BLOCK_BYTES, 2048, NULL, arena);
 	return r;
 }
 
