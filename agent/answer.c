@@ -8,7 +8,10 @@
 #include "pick.h"
 #include "spop.h"
 
-enum { TEXT_MAX = 512, LIST_MAX = 512 };
+enum {
+	TEXT_MAX = 512, LIST_MAX = 512,
+	RENAMES = 2,	/* names that may grow in an answer whose length is told */
+};
 
 static struct span cut(struct span s)
 {
@@ -65,6 +68,18 @@ static bool value_model_len(const struct pick *p, struct spop_data *v)
 	return p->status == 0 && p->model.len > 0;
 }
 
+static bool value_model_grow(const struct pick *p, struct spop_data *v)
+{
+	*v = spop_int(p->model_grow);
+	return p->status == 0 && p->model.len > 0;
+}
+
+static bool value_model_room(const struct pick *p, struct spop_data *v)
+{
+	*v = spop_int(p->model_grow < 0 ? RENAMES * -p->model_grow : 0);
+	return p->status == 0 && p->model.len > 0;
+}
+
 static bool value_status(const struct pick *p, struct spop_data *v)
 {
 	*v = spop_int(p->status);
@@ -110,6 +125,8 @@ static const struct {
 	{ "model", value_model },	/* string: what to ask the server for */
 	{ "model_at", value_model_at },	/* int: of the body's model, behind the quote */
 	{ "model_len", value_model_len },	/* int: its bytes, up to the quote */
+	{ "model_grow", value_model_grow },	/* int: of the body, by the new one */
+	{ "model_room", value_model_room },	/* int: of an answer, to rename back */
 };
 
 /* Lists of addresses: "ip:port,ip:port", in order. */

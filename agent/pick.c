@@ -360,9 +360,13 @@ void pick_endpoint(struct pick *out, const struct endpoint_view *view,
 		.message = request->message };
 	if (request->status != 0)
 		return;
-	out->model = request->target;
-	out->model_at = request->target_at;
-	out->model_len = request->target_len;
+	if (request->target.len > 0) {
+		out->model = request->target;
+		out->model_at = request->target_at;
+		out->model_len = request->target_len;
+		out->model_grow = (int32_t)request->model.len -
+		    (int32_t)request->target_len;
+	}
 	if (view->n_endpoints == 0) {
 		if (view->is_known)	/* else HAProxy may know better */
 			refuse(out, view, 503, "rejected-no-endpoints",

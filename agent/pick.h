@@ -39,10 +39,12 @@ struct pick {
 	const struct endpoint *choices[PICK_CHOICES_MAX];
 	const char *why;	/* when the request asked for it, else NULL */
 	uint32_t retry_after_s;	/* with a status; 0: not said */
-	/* Of a rewritten model: its name, where the client's stands, how long it is. */
+	/* Of a rewritten model: its name, where in the body the client's stands, how
+	   long it is, and how many bytes longer the new one. */
 	struct span model;
 	uint64_t model_at;
 	uint32_t model_len;
+	int32_t model_grow;
 	struct endpoint_live *live;	/* of who was picked, if counts were raised */
 	uint32_t tokens;		/* by how many its tokens were */
 	uint32_t ahead;			/* tokens there before; PICK_WAITS: no matter */

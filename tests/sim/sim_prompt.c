@@ -145,6 +145,7 @@ static void on_prompt(struct sim_prompt *p, struct sim_json *j)
 
 static void on_model(struct sim_prompt *p, struct sim_json *j)
 {
+	buf_clear(&p->model);	/* of two the last counts, as for Python */
 	sim_json_string(j, &p->model);
 }
 

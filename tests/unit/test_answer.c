@@ -42,6 +42,15 @@ static const struct {
 	    "addr=10.0.0.1:80 prefill=[fd00::2]:80 rank=[fd00::2]:80 " },
 	{ { .n = 1, .choices = { &addressless }, .prefill = &addressless,
 	    .n_encode = 1, .encode = { &addressless } }, "ep=s4 " },
+	{ { .n = 1, .choices = { &addressless }, .model = { "m", 1 },
+	    .model_at = 10, .model_len = 4, .model_grow = -3 },
+	    "ep=s4 model=m model_at=#10 model_len=#4 model_grow=#-3 "
+	    "model_room=#6 " },
+	{ { .model = { "mmmm", 4 }, .model_len = 1, .model_grow = 3 },
+	    "model=mmmm model_at=#0 model_len=#1 model_grow=#3 "
+	    "model_room=#0 " },
+	{ { .status = 400, .model = { "m", 1 }, .model_len = 1 },
+	    "status=#400 " },
 	/* Never nothing. */
 	{ { 0 }, "ep=- " },
 	{ { .why = "", .reason = "" }, "ep=- " },
@@ -111,7 +120,7 @@ static void test_the_longest_answer_fits(void **state)
 		.retry_after_s = UINT32_MAX, .why = huge, .n = 4,
 		.choices = { &giant, &giant, &a, &b }, .prefill = &giant,
 		.rank = &giant, .n_encode = 4,
-		.encode = { &a, &giant, &a, &b } };
+		.encode = { &a, &giant, &a, &b }, .model = { huge, 99999 } };
 
 	(void)state;
 	memset(huge, 'x', sizeof(huge) - 1);
