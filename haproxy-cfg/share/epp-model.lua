@@ -11,8 +11,10 @@
 -- answered 400, and an answer is filled up with blanks behind its JSON.
 --
 -- HAProxy calls http_payload() with what its buffer holds and has not let go yet; the
--- number that it returns goes on, the rest is shown again later, with what came behind.
--- (A nil would count as 0.) HAProxy 2.6 and later.
+-- number that it returns goes on, the rest is shown again with what comes behind it. (A
+-- nil would count as 0.) Only that: 2.6 and 3.0 do not always ask again when there is more
+-- room, and a timer of 1 ms (filter.wake_time) made 3.0 run in circles until its watchdog
+-- ended it. So what does not fit now is never waited for. HAProxy 2.6 and later.
 
 local Model = { id = "epp-model", flags = filter.FLT_CFG_FL_HTX }
 Model.__index = Model
@@ -49,49 +51,29 @@ function Model:http_headers(txn, msg)
     return filter.CONTINUE
 end
 
--- What was let go makes room once it is sent; 2.6 does not ask again by itself then.
-local function ask_again()
-    filter.wake_time(1)
-end
-
--- What stands between the quotes, if they are where the agent saw them. The first one
--- may be gone already.
+-- What stands between the quotes, if they are where the agent saw them.
 local function find_model(msg, at, len)
-    local from = at > 0 and at - 1 or 0
-    local text = msg:body(from, at - from + len + 1)
+    local text = msg:body(at - 1, len + 2)
 
-    if text ~= nil and text:sub(-1) == '"' and (at == 0 or text:sub(1, 1) == '"') then
-        return text:sub(at - from + 1, -2)
+    if text ~= nil and #text == len + 2 and text:sub(1, 1) == '"' and
+        text:sub(-1) == '"' then
+        return text:sub(2, -2)
     end
 end
 
+-- All that the agent saw is here at once: HAProxy waited for it. For a name that is
+-- longer there is room too: tune.maxrewrite is kept free, 1024 bytes of it.
 function Model:request(msg)
-    local n = msg:input()
+    if self.client == nil then
+        local client = self.at + self.len < msg:input() and
+            find_model(msg, self.at, self.len)
 
-    if self.client ~= nil then
-        return n
-    end
-    if self.at + self.len < n then
-        local client = find_model(msg, self.at, self.len)
-
-        if client == nil then
+        if not client or msg:set(self.target, self.at, self.len) < 0 then
             return filter.ERROR
         end
-        if msg:set(self.target, self.at, self.len) >= 0 then
-            self.client = client
-            return msg:input()
-        end
-        if self.at == 0 then
-            return filter.ERROR
-        end
-    elseif not msg:may_recv() then
-        return filter.ERROR
+        self.client = client
     end
-    -- What stands before it may go, and make room.
-    n = math.min(n, self.at)
-    ask_again()
-    self.at = self.at - n
-    return n
+    return msg:input()
 end
 
 -- ---- answers ----
@@ -130,15 +112,15 @@ local function find_rest(data, name)
     end
 end
 
--- Where the answer's length was told, no more grows than there is room for.
+-- Where the answer's length was told, no more grows than there is room for; elsewhere, no
+-- more than the buffer has room for, which is short only while a client does not keep
+-- up. Such a name stays the server's. By how much the answer has grown.
 function Model:rename(msg, at)
     local grow = #self.client - #self.target
 
-    if self.room ~= nil and grow > self.room then
+    if (self.room ~= nil and grow > self.room) or
+        msg:set(self.client, at, #self.target) < 0 then
         return 0
-    end
-    if msg:set(self.client, at, #self.target) < 0 then
-        return nil
     end
     if self.room ~= nil then
         self.room = self.room - grow
@@ -146,29 +128,19 @@ function Model:rename(msg, at)
     return grow
 end
 
--- What is left of the room. True when all of it is filled.
-function Model:fill(msg)
-    for _, piece in ipairs({ 512, 64, 8, 1 }) do
-        while self.room >= piece and msg:append(string.rep(' ', piece)) >= 0 do
-            self.room = self.room - piece
-        end
-    end
-    return self.room == 0
-end
-
--- How much may go; `rest` is where what may be a name begins.
+-- How much may go; `rest` is where what may be a name begins. The room that was not used
+-- is filled behind the last byte, which is kept until it is known to be the last. (It
+-- fits: two names are shorter than what tune.maxrewrite keeps free.)
 function Model:let_go(msg, rest)
-    local n = msg:input()
-
     if msg:may_recv() then
-        -- Blanks must go behind something: keep a byte for them.
-        return rest or (self.room ~= nil and math.max(n - 1, 0)) or n
+        return rest or math.max(msg:input() - (self.room ~= nil and 1 or 0), 0)
     end
-    if self.room == nil or self:fill(msg) then
-        return msg:input()
+    if self.room ~= nil and self.room > 0 and
+        msg:append(string.rep(' ', self.room)) < 0 then
+        return filter.ERROR
     end
-    ask_again()
-    return math.max(msg:input() - 1, 0)
+    self.room = nil
+    return msg:input()
 end
 
 function Model:response(msg)
@@ -179,14 +151,7 @@ function Model:response(msg)
         local name = find_name(data, at, self.target)
 
         if name ~= nil and name > 0 then
-            local grow = self:rename(msg, name - 1 + shift)
-
-            if grow ~= nil then
-                shift = shift + grow
-            elseif at + shift > 1 then
-                ask_again()
-                return at - 1 + shift   -- no room: what is done may go
-            end
+            shift = shift + self:rename(msg, name - 1 + shift)
         end
         at = data:find('"model"', at + 7, true)
     end
