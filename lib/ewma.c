@@ -60,13 +60,6 @@ void ewma_add(struct ewma *e, float sample, int64_t now_ms)
 	    memory_order_relaxed, memory_order_relaxed));
 }
 
-float ewma_get(const struct ewma *e)
-{
-	uint64_t word = atomic_load_explicit(&e->word, memory_order_relaxed);
-
-	return word == 0 ? -1.0f : value_of(word);
-}
-
 void ewma_reset(struct ewma *e)
 {
 	atomic_store_explicit(&e->word, 0, memory_order_relaxed);

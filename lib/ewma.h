@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Zeroed: no sample yet. */
 struct ewma {
@@ -20,7 +21,15 @@ struct ewma {
 /* `sample` is finite and not negative. */
 void ewma_add(struct ewma *e, float sample, int64_t now_ms);
 
-/* Negative while there was no sample. */
-float ewma_get(const struct ewma *e);
+/* Negative while there was no sample. Inline: asked of every endpoint for a pick. */
+static inline float ewma_get(const struct ewma *e)
+{
+	uint64_t word = atomic_load_explicit(&e->word, memory_order_relaxed);
+	uint32_t bits = (uint32_t)(word >> 32);
+	float value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return word == 0 ? -1.0f : value;
+}
 
 void ewma_reset(struct ewma *e);

@@ -37,15 +37,15 @@ static void topology_filter(const struct choice *c, const void *params,
 {
 	const struct topology_filter_params *p = params;
 	const struct endpoint *peer = topology_peer(c);
-	struct topology there, here;
+	struct topology there;
 	bool is_any_near = false;
 
 	if (peer == NULL)
 		return;
 	there = topology_of(peer);
 	for (size_t i = 0; i < c->n; i++) {
-		here = topology_of(&c->view->endpoints[c->rows[i]]);
-		keep[i] = topology_shared(&there, &here) <= p->min_affinity;
+		keep[i] = topology_near(&there,
+		    &c->view->endpoints[c->rows[i]]) <= p->min_affinity;
 		is_any_near |= keep[i];
 	}
 	if (!is_any_near)

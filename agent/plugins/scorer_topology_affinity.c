@@ -58,12 +58,9 @@ static void topology_score(const struct choice *c, const void *params,
 	const struct endpoint *peer = topology_peer(c);
 	struct topology near = peer != NULL ? topology_of(peer) : p->own;
 
-	for (size_t i = 0; i < c->n; i++) {
-		struct topology here = topology_of(
-		    &c->view->endpoints[c->rows[i]]);
-
-		out[i] = worth[topology_shared(&near, &here)];
-	}
+	for (size_t i = 0; i < c->n; i++)
+		out[i] = worth[topology_near(&near,
+		    &c->view->endpoints[c->rows[i]])];
 }
 
 const struct scorer scorer_topology_affinity = {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "endpoints.h"
+#include "options.h"
 #include "plugin.h"
 #include "plugins/address_list.h"
 #include "plugins/label.h"
@@ -17,12 +18,46 @@ const char *const topology_names[] = {
 	[TOPOLOGY_ZONE] = "zone", [TOPOLOGY_REGION] = "region", NULL,
 };
 
+#define DOMAIN "topology.kubernetes.io/"
+
 static const char *const keys[] = {
 	[TOPOLOGY_HOST] = "kubernetes.io/hostname",
-	[TOPOLOGY_RACK] = "topology.kubernetes.io/rack",
-	[TOPOLOGY_ZONE] = "topology.kubernetes.io/zone",
-	[TOPOLOGY_REGION] = "topology.kubernetes.io/region",
+	[TOPOLOGY_RACK] = DOMAIN "rack", [TOPOLOGY_ZONE] = DOMAIN "zone",
+	[TOPOLOGY_REGION] = DOMAIN "region",
 };
+
+/* Three keys begin alike, and then differ in their next letter. */
+static enum topology_level level_of(const char *key)
+{
+	enum { AT = sizeof(DOMAIN) - 1 };
+	enum topology_level level;
+
+	if (key[0] == 'k')
+		level = TOPOLOGY_HOST;
+	else if (key[0] != 't' || strncmp(key, DOMAIN, AT) != 0)
+		return TOPOLOGY_NONE;
+	else
+		level = key[AT] == 'z' ? TOPOLOGY_ZONE : key[AT + 1] == 'a' ?
+		    TOPOLOGY_RACK : TOPOLOGY_REGION;
+	return strcmp(key, keys[level]) == 0 ? level : TOPOLOGY_NONE;
+}
+
+enum topology_level topology_near(const struct topology *a,
+    const struct endpoint *e)
+{
+	enum topology_level nearest = TOPOLOGY_NONE, level;
+	bool is_seen[TOPOLOGY_NONE + 1] = { false };
+
+	for (size_t i = 0; i < e->n_labels; i++) {
+		level = level_of(e->labels[i].key);
+		if (level >= nearest || is_seen[level] || a->at[level] == NULL)
+			continue;
+		is_seen[level] = true;	/* of two the first counts */
+		if (strcmp(a->at[level], e->labels[i].value) == 0)
+			nearest = level;
+	}
+	return nearest;
+}
 
 struct topology topology_of(const struct endpoint *e)
 {

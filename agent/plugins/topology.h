@@ -34,6 +34,10 @@ struct topology topology_of(const struct endpoint *e);
 enum topology_level topology_shared(const struct topology *a,
     const struct topology *b);
 
+/* The same of an endpoint's labels, looked at once: what scorers ask of thousands. */
+enum topology_level topology_near(const struct topology *a,
+    const struct endpoint *e);
+
 /*
  * The endpoint that this request is to be near to, or NULL: the one that an earlier
  * profile picked, as llm-d has it; else the one of the pool that the header x-epp-peer

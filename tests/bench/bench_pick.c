@@ -4,7 +4,8 @@
  * In one process and thread: request_parse() and pick_endpoint() with the default
  * profile on a view of N endpoints with distinct numbers, over prompts of which the
  * first half is shared by groups, so that the prefix index is full of real chains.
- * Each pick is timed by itself; the clock's own cost is measured and taken off. The
+ * Then the same with every scorer there is, on endpoints with eight labels, averages and
+ * adapters. Each pick is timed by itself; the clock's own cost is measured and taken off. The
  * baseline beside it, in the same run, is the least that any picker does: a general
  * JSON parser (yajl) over the same body, and nothing else.
  */
@@ -16,6 +17,8 @@
 #include "arena.h"
 #include "clock.h"
 #include "endpoints.h"
+#include "fault.h"
+#include "lora.h"
 #include "options.h"
 #include "pick.h"
 #include "plugin.h"
@@ -40,18 +43,113 @@ struct fixture {
 	struct endpoint_view view;
 	struct endpoint *endpoints;
 	struct endpoint_stats *stats;
+	struct endpoint_extras *extras;
 	char (*names)[24];
 };
 
+enum { LABELS = 8 };
+
+static const struct label labels[][LABELS] = {
+	{ { "app.kubernetes.io/name", "vllm" }, { "pod-template-hash", "6b8c7d" },
+	  { "llm-d.ai/role", "decode" }, { "tier", "gold" },
+	  { "llm-d.ai/context-length-range", "0-8192" },
+	  { "kubernetes.io/hostname", "node-1" },
+	  { "topology.kubernetes.io/zone", "zone-1" },
+	  { "topology.kubernetes.io/region", "here" } },
+	{ { "app.kubernetes.io/name", "vllm" }, { "pod-template-hash", "6b8c7d" },
+	  { "llm-d.ai/role", "decode" }, { "tier", "silver" },
+	  { "llm-d.ai/context-length-range", "8192-131072" },
+	  { "kubernetes.io/hostname", "node-2" },
+	  { "topology.kubernetes.io/zone", "zone-2" },
+	  { "topology.kubernetes.io/region", "here" } },
+};
+
+static struct {
+	struct attribute_set set;
+	struct attribute load;
+} attributes = { { .n = 1 }, { 0, 0.25 } };
+
+/* What some scorers look at beside numbers. */
+static void add_what_scorers_want(struct fixture *f, struct rng *rng)
+{
+	struct lora_set *lora = calloc(1, lora_bytes(4));
+	size_t n = f->view.n_endpoints;
+
+	f->extras = calloc(n, sizeof(*f->extras));
+	attributes.load.key = attribute_key("load");
+	lora->max = lora->n = 4;
+	for (size_t i = 0; i < n; i++) {
+		struct endpoint_live *l = &f->view.live[i];
+
+		f->endpoints[i].labels = labels[i % 2];
+		f->endpoints[i].n_labels = LABELS;
+		f->extras[i] = (struct endpoint_extras){ lora, &attributes.set };
+		ewma_add(&l->ttft_us, (float)(5e4 + rng_below(rng, 500000)), 1);
+		ewma_add(&l->token_us, (float)(1e4 + rng_below(rng, 40000)), 1);
+		live_count_add(&l->requests, rng_below(rng, 32));
+		live_count_add(&l->tokens, rng_below(rng, 100000));
+	}
+	f->view.extras = f->extras;
+}
+
+static void drop_extras(struct fixture *f)
+{
+	if (f->extras != NULL)
+		free((void *)f->extras[0].lora);
+	free(f->extras);
+}
+
+/* Every scorer that plugins.c lists, by a document that asks for it. */
+static const struct options *every_scorer(void)
+{
+	static const char *const params[][2] = {
+		{ "header-label-affinity-scorer",
+		  "{headerName: x-tier, labelKey: tier}" },
+		{ "endpoint-attribute-scorer", "{attributeKey: load, algorithm:"
+		  " {type: linear_lower_is_better}}" },
+		{ "session-affinity-scorer", "{strategy: session_id}" },
+		{ "topology-affinity-scorer",
+		  "{ownHostname: node-1, ownZone: zone-1}" },
+	};
+	static char text[8192];
+	size_t n = (size_t)snprintf(text, sizeof(text), "feedback: {listen: "
+	    "127.0.0.1:9003}\npools:\n- name: llm\n  file: /f\n  scheduling:\n"
+	    "    apiVersion: llm-d.ai/v1alpha1\n    kind: EndpointPickerConfig\n"
+	    "    plugins:\n");
+	struct fault why = { 0 };
+	struct options *o;
+
+	for (size_t i = 0; scorer_at(i) != NULL; i++) {
+		const char *with = "{}";
+
+		for (size_t k = 0; k < sizeof(params) / sizeof(*params); k++)
+			if (strcmp(params[k][0], scorer_at(i)->name) == 0)
+				with = params[k][1];
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+		    "    - {type: %s, parameters: %s}\n", scorer_at(i)->name,
+		    with);
+	}
+	o = options_parse("bench", span_of(text), &why);
+	if (o == NULL) {
+		fprintf(stderr, "bench_pick: %s\n", why.found);
+		abort();
+	}
+	return o;
+}
+
 static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 {
+	struct endpoint_live *live = live_new();
+
+	f->extras = NULL;
 	f->endpoints = calloc(n, sizeof(*f->endpoints));
 	f->stats = calloc(n, sizeof(*f->stats));
 	f->names = calloc(n, sizeof(*f->names));
 	f->view = (struct endpoint_view){
 		.pool = "llm", .is_known = true, .n_endpoints = n, .n_slots = n,
 		.endpoints = f->endpoints, .stats = f->stats,
-		.live = calloc(n, sizeof(struct endpoint_live)),
+		.live = live,
+		.pool_live = pool_live_of(live),
 		.prefix = prefix_new(INDEX_BYTES, PREFIX_SLOTS_MAX),
 		.block_bytes = BLOCK_BYTES, .max_blocks = MAX_BLOCKS,
 		.schedule = &schedule_default, .options = &options,
@@ -70,8 +168,9 @@ static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 
 static void fixture_fini(struct fixture *f)
 {
+	drop_extras(f);
 	prefix_free(f->view.prefix);
-	free(f->view.live);
+	live_release(f->view.live, f->view.n_endpoints);
 	free(f->names);
 	free(f->stats);
 	free(f->endpoints);
@@ -150,6 +249,9 @@ struct body {
 	size_t len;
 };
 
+static const char headers_text[] = "\x06x-tier\x04gold"
+    "\x0cx-session-id\x09session-1\x13x-llm-d-slo-ttft-ms\x03""300\0";
+
 static int64_t one_pick(struct fixture *f, const struct body *b,
     struct rng *rng, struct arena *arena)
 {
@@ -157,7 +259,12 @@ static int64_t one_pick(struct fixture *f, const struct body *b,
 		.body = { b->text, b->len }, .body_len = b->len };
 	struct request request;
 	struct pick pick;
-	int64_t from = clock_ns();
+	int64_t from;
+
+	if (f->view.schedule != &schedule_default)
+		ask.headers = (struct span){ headers_text,
+			sizeof(headers_text) };
+	from = clock_ns();
 
 	arena_reset(arena);
 	request_parse(&request, &ask, f->view.block_bytes, f->view.max_blocks,
@@ -168,7 +275,8 @@ static int64_t one_pick(struct fixture *f, const struct body *b,
 	return clock_ns() - from;
 }
 
-static void bench(size_t n_endpoints, size_t bytes, size_t n_picks)
+static void bench(size_t n_endpoints, size_t bytes, size_t n_picks,
+    const struct schedule *schedule)
 {
 	struct rng rng = { .state = 42 };
 	struct arena *arena = arena_new(1 << 20, 16 << 20);
@@ -178,6 +286,9 @@ static void bench(size_t n_endpoints, size_t bytes, size_t n_picks)
 	int64_t overhead = clock_cost();
 
 	fixture_init(&f, n_endpoints, &rng);
+	f.view.schedule = schedule;
+	if (schedule != &schedule_default)
+		add_what_scorers_want(&f, &rng);
 	for (size_t i = 0; i < N_BODIES; i++)
 		bodies[i].text = make_body(bytes, (uint32_t)(i % N_GROUPS), &rng,
 		    &bodies[i].len);
@@ -217,6 +328,12 @@ int main(void)
 	for (size_t e = 0; e < sizeof(endpoint_counts) / sizeof(size_t); e++)
 		for (size_t b = 0; b < sizeof(prompt_bytes) / sizeof(size_t); b++)
 			bench(endpoint_counts[e], prompt_bytes[b],
-			    endpoint_counts[e] >= 10000 ? 5000 : 20000);
+			    endpoint_counts[e] >= 10000 ? 5000 : 20000,
+			    &schedule_default);
+	printf("every scorer on\n");
+	for (size_t e = 0; e < sizeof(endpoint_counts) / sizeof(size_t); e++)
+		bench(endpoint_counts[e], 16384,
+		    endpoint_counts[e] >= 10000 ? 5000 : 20000,
+		    every_scorer()->pools[0].schedule);
 	return 0;
 }
