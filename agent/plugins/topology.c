@@ -71,21 +71,6 @@ struct topology topology_of(const struct endpoint *e)
 	return t;
 }
 
-static bool is_same(const char *a, const char *b)
-{
-	return a != NULL && b != NULL && strcmp(a, b) == 0;
-}
-
-enum topology_level topology_shared(const struct topology *a,
-    const struct topology *b)
-{
-	size_t level = TOPOLOGY_HOST;
-
-	while (level < TOPOLOGY_NONE && !is_same(a->at[level], b->at[level]))
-		level++;
-	return (enum topology_level)level;
-}
-
 const struct endpoint *topology_peer(const struct choice *c)
 {
 	const struct endpoint_view *view = c->view;

@@ -31,10 +31,7 @@ struct topology {
 
 struct topology topology_of(const struct endpoint *e);
 
-enum topology_level topology_shared(const struct topology *a,
-    const struct topology *b);
-
-/* The same of an endpoint's labels, looked at once: what scorers ask of thousands. */
+/* The level that `e` shares with that place: its labels are looked at once. */
 enum topology_level topology_near(const struct topology *a,
     const struct endpoint *e);
 

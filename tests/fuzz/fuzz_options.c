@@ -95,6 +95,19 @@ static void check_scheduling(const struct pool_options *p)
 	check_report(p->scheduling);
 }
 
+/* Sorted, each once, with targets to choose from: what bsearch and chance rely on. */
+static void check_rewrites(const struct model_rewrite_options *o)
+{
+	if (o == NULL)
+		return;
+	for (size_t i = 0; i < o->n_names; i++) {
+		must(i == 0 || strcmp(o->names[i - 1].name, o->names[i].name) < 0);
+		must(o->names[i].rule->n_targets > 0);
+	}
+	must(o->generic == NULL || (o->generic->n_targets > 0 &&
+		o->generic->n_matches == 0));
+}
+
 static void as_config(struct span text)
 {
 	struct fault why = { 0 };
@@ -108,6 +121,7 @@ static void as_config(struct span text)
 		check_endpoints(o->pools[i].endpoints, o->pools[i].n_endpoints);
 		check_admission(&o->pools[i]);
 		check_scheduling(&o->pools[i]);
+		check_rewrites(o->pools[i].rewrites);
 	}
 	options_free(o);
 }

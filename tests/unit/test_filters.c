@@ -517,31 +517,68 @@ static void test_affinity_to_a_place_is_no_must(void **state)
 	expect(&filter_topology_affinity, "{minAffinity: zone}", "....x..");
 }
 
+/* Keys of the four levels, in the order of struct topology, and some like them. */
+static const char *const place_keys[] = {
+	"kubernetes.io/hostname", "topology.kubernetes.io/rack",
+	"topology.kubernetes.io/zone", "topology.kubernetes.io/region",
+};
+
 static void test_the_level_is_the_tightest_one_shared(void **state)
 {
 	static const struct topology here = { { "h", "r", "z", "g" } };
+	static const struct topology nowhere = { { NULL } };
 	static const struct {
-		struct topology there;
+		const char *there[4];
 		enum topology_level level;
 	} known[] = {
-		{ { { "h", "r", "z", "g" } }, TOPOLOGY_HOST },
-		{ { { "h", NULL, NULL, NULL } }, TOPOLOGY_HOST },
-		{ { { "r", "h", "z", "g" } }, TOPOLOGY_ZONE },
-		{ { { NULL, "r", NULL, NULL } }, TOPOLOGY_RACK },
-		{ { { NULL, NULL, NULL, "g" } }, TOPOLOGY_REGION },
-		{ { { NULL, NULL, NULL, NULL } }, TOPOLOGY_NONE },
-		{ { { "x", "x", "x", "x" } }, TOPOLOGY_NONE },
+		{ { "h", "r", "z", "g" }, TOPOLOGY_HOST },
+		{ { "h", NULL, NULL, NULL }, TOPOLOGY_HOST },
+		{ { "r", "h", "z", "g" }, TOPOLOGY_ZONE },
+		{ { NULL, "r", NULL, NULL }, TOPOLOGY_RACK },
+		{ { NULL, NULL, NULL, "g" }, TOPOLOGY_REGION },
+		{ { NULL, NULL, NULL, NULL }, TOPOLOGY_NONE },
+		{ { "x", "x", "x", "x" }, TOPOLOGY_NONE },
+		{ { "", "", "", "" }, TOPOLOGY_NONE },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		assert_int_equal(topology_shared(&here, &known[i].there),
-		    known[i].level);
-		assert_int_equal(topology_shared(&known[i].there, &here),
-		    known[i].level);
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		for (int turned = 0; turned < 2; turned++) {
+			struct label labels[4];
+			struct endpoint e = { .labels = labels };
+
+			for (size_t k = 0; k < 4; k++) {
+				size_t at = turned ? 3 - k : k;
+
+				if (known[i].there[at] != NULL)
+					labels[e.n_labels++] = (struct label){
+						place_keys[at],
+						known[i].there[at] };
+			}
+			assert_int_equal(topology_near(&here, &e),
+			    known[i].level);
+			assert_int_equal(topology_near(&nowhere, &e),
+			    TOPOLOGY_NONE);
+		}
+}
+
+static void test_a_key_that_is_almost_one_is_none(void **state)
+{
+	static const char *const keys[] = { "", "k", "t",
+		"kubernetes.io/hostnam", "kubernetes.io/hostnames",
+		"topology.kubernetes.io/", "topology.kubernetes.io/r",
+		"topology.kubernetes.io/z", "topology.kubernetes.io/racks",
+		"topology.kubernetes.io/regio", "topology.kubernetes.io/zones",
+		"topology.kubernetes.io.rack", "Topology.kubernetes.io/rack" };
+	static const struct topology here = { { "v", "v", "v", "v" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const struct label label = { keys[i], "v" };
+		const struct endpoint e = { .labels = &label, .n_labels = 1 };
+
+		assert_int_equal(topology_near(&here, &e), TOPOLOGY_NONE);
 	}
-	assert_int_equal(topology_shared(&known[5].there, &known[5].there),
-	    TOPOLOGY_NONE);
 }
 
 /* ---- prefix affinity ---- */
@@ -1162,6 +1199,7 @@ int main(void)
 		cmocka_unit_test(test_only_near_ones_are_kept),
 		cmocka_unit_test(test_affinity_to_a_place_is_no_must),
 		cmocka_unit_test(test_the_level_is_the_tightest_one_shared),
+		cmocka_unit_test(test_a_key_that_is_almost_one_is_none),
 		cmocka_unit_test(test_sticky_ones_are_kept),
 		cmocka_unit_test(test_the_load_gate_by_tokens_in_flight),
 		cmocka_unit_test(test_the_load_gate_by_what_was_observed),
