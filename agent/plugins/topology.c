@@ -26,7 +26,7 @@ static const char *const keys[] = {
 	[TOPOLOGY_REGION] = DOMAIN "region",
 };
 
-/* Three keys begin alike, and then differ in their next letter. */
+/* Three keys begin alike, and differ in the next letter or the one after. */
 static enum topology_level level_of(const char *key)
 {
 	enum { AT = sizeof(DOMAIN) - 1 };
@@ -34,7 +34,8 @@ static enum topology_level level_of(const char *key)
 
 	if (key[0] == 'k')
 		level = TOPOLOGY_HOST;
-	else if (key[0] != 't' || strncmp(key, DOMAIN, AT) != 0)
+	else if (key[0] != 't' || strncmp(key, DOMAIN, AT) != 0 ||
+	    key[AT] == '\0')
 		return TOPOLOGY_NONE;
 	else
 		level = key[AT] == 'z' ? TOPOLOGY_ZONE : key[AT + 1] == 'a' ?
