@@ -3,6 +3,15 @@
  */
 #include "endpoints.h"
 
+#include "hash.h"
+
+uint64_t endpoint_label_id(const char *key)
+{
+	uint64_t id = hash_bytes(key, strlen(key), 0);
+
+	return id != 0 ? id : 1;
+}
+
 static int compare(struct span a, struct span b)
 {
 	int c = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);

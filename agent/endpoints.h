@@ -32,7 +32,11 @@ struct endpoint {
 	uint16_t slot;
 	const struct label *labels;
 	size_t n_labels;
+	const uint64_t *label_ids;	/* of each key; NULL: not known */
 };
+
+/* What stands for a label's key where thousands are looked at. Never 0. */
+uint64_t endpoint_label_id(const char *key);
 
 enum endpoint_health {
 	ENDPOINT_FRESH,		/* its numbers are younger than stale_ms */

@@ -29,6 +29,7 @@ static void home_free_strings(struct home *h)
 		free((char *)h->labels[i].value);
 	}
 	free(h->labels);
+	free(h->label_ids);
 	free(h->name);
 	free(h->host);
 	free(h->address);
@@ -73,7 +74,8 @@ static bool copy_labels(struct home *h, const struct endpoint_spec *s)
 	if (s->n_labels == 0)
 		return true;
 	h->labels = calloc(s->n_labels, sizeof(*h->labels));
-	if (h->labels == NULL)
+	h->label_ids = calloc(s->n_labels, sizeof(*h->label_ids));
+	if (h->labels == NULL || h->label_ids == NULL)
 		return false;
 	for (; h->n_labels < s->n_labels; h->n_labels++) {
 		struct label *l = &h->labels[h->n_labels];
@@ -84,6 +86,7 @@ static bool copy_labels(struct home *h, const struct endpoint_spec *s)
 			h->n_labels++;
 			return false;
 		}
+		h->label_ids[h->n_labels] = endpoint_label_id(l->key);
 	}
 	return true;
 }

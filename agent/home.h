@@ -22,6 +22,7 @@ struct home {
 	uint16_t port;
 	char *name, *host, *address, *addr_text;	/* address may be NULL */
 	struct label *labels;
+	uint64_t *label_ids;	/* endpoint_label_id() of each */
 	size_t n_labels;
 };
 

@@ -74,6 +74,7 @@ static struct membership *membership_new(struct target *const *targets,
 			.slot = h->slot,
 			.labels = h->labels,
 			.n_labels = h->n_labels,
+			.label_ids = h->label_ids,
 		};
 	}
 	return m;

@@ -37,14 +37,16 @@ static void topology_filter(const struct choice *c, const void *params,
 {
 	const struct topology_filter_params *p = params;
 	const struct endpoint *peer = topology_peer(c);
-	struct topology there;
+	struct topology place;
+	struct topology_near near;
 	bool is_any_near = false;
 
 	if (peer == NULL)
 		return;
-	there = topology_of(peer);
+	place = topology_of(peer);
+	near = topology_near(&place);
 	for (size_t i = 0; i < c->n; i++) {
-		keep[i] = topology_near(&there,
+		keep[i] = topology_level(&near,
 		    &c->view->endpoints[c->rows[i]]) <= p->min_affinity;
 		is_any_near |= keep[i];
 	}

@@ -1,5 +1,5 @@
 /*
- * label.c - a scan of a few labels; an index would cost more than it saves
+ * label.c - a scan of a few labels, by what stands for their keys
  */
 #include "plugins/label.h"
 
@@ -10,13 +10,26 @@
 #include "options.h"
 #include "plugin.h"
 
-const char *label_value(const struct endpoint *e, const char *key)
+struct label_key label_key(const char *text)
+{
+	return (struct label_key){ text, endpoint_label_id(text) };
+}
+
+/* Ids lie side by side; each key's text is a cache line somewhere. */
+const char *label_find(const struct endpoint *e, const struct label_key *key)
 {
 	for (size_t i = 0; i < e->n_labels; i++)
-		if (e->labels[i].key[0] == key[0] &&
-		    strcmp(e->labels[i].key, key) == 0)
+		if (e->label_ids != NULL ? e->label_ids[i] == key->id :
+		    strcmp(e->labels[i].key, key->text) == 0)
 			return e->labels[i].value;
 	return NULL;
+}
+
+const char *label_value(const struct endpoint *e, const char *key)
+{
+	const struct label_key k = label_key(key);
+
+	return label_find(e, &k);
 }
 
 bool label_is_one_of(const char *value, const char *const *values, size_t n)
@@ -32,9 +45,11 @@ bool label_is_one_of(const char *value, const char *const *values, size_t n)
 void label_keep(const struct choice *c, const struct label_rule *rule,
     bool *keep)
 {
+	const struct label_key key = label_key(rule->key);
+
 	for (size_t i = 0; i < c->n; i++) {
-		const char *value = label_value(
-		    &c->view->endpoints[c->rows[i]], rule->key);
+		const char *value = label_find(
+		    &c->view->endpoints[c->rows[i]], &key);
 
 		keep[i] = value == NULL ? rule->allows_none :
 		    label_is_one_of(value, rule->values, rule->n_values);

@@ -7,13 +7,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf.h"
 
 struct choice;
 struct endpoint;
 
+/* A key, made ready to be looked for on many endpoints. */
+struct label_key {
+	const char *text;
+	uint64_t id;
+};
+
+struct label_key label_key(const char *text);
+
 /* NULL when it has no label of that key. */
+const char *label_find(const struct endpoint *e, const struct label_key *key);
 const char *label_value(const struct endpoint *e, const char *key);
 
 /* False for NULL. */

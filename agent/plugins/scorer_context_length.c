@@ -101,18 +101,20 @@ static float fit(const struct range *r, uint64_t length)
 }
 
 static const char *label_at(const struct choice *c, size_t i,
-    const struct length_params *p)
+    const struct label_key *key)
 {
-	return label_value(&c->view->endpoints[c->rows[i]], p->label);
+	return label_find(&c->view->endpoints[c->rows[i]], key);
 }
 
 static void length_score(const struct choice *c, const void *params, float *out)
 {
+	const struct length_params *p = params;
+	const struct label_key key = label_key(p->label);
 	uint64_t length = length_of(c->request);
 	struct range range;
 
 	for (size_t i = 0; i < c->n; i++) {
-		const char *label = label_at(c, i, params);
+		const char *label = label_at(c, i, &key);
 
 		if (label == NULL)
 			out[i] = 0.5f;
@@ -126,11 +128,12 @@ static void length_filter(const struct choice *c, const void *params,
     bool *keep)
 {
 	const struct length_params *p = params;
+	const struct label_key key = label_key(p->label);
 	uint64_t length = length_of(c->request);
 	struct range range;
 
 	for (size_t i = 0; p->is_filtering && i < c->n; i++) {
-		const char *label = label_at(c, i, p);
+		const char *label = label_at(c, i, &key);
 
 		keep[i] = label == NULL || (parse_range(label, &range) &&
 		    is_within(&range, length));

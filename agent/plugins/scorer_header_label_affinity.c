@@ -36,13 +36,14 @@ static void affinity_score(const struct choice *c, const void *params,
     float *out)
 {
 	const struct affinity_params *p = params;
+	const struct label_key key = label_key(p->label);
 	struct span wanted;
 	bool is_asked = request_header(c->request, p->header, &wanted) &&
 	    wanted.len > 0;
 
 	for (size_t i = 0; i < c->n; i++) {
-		const char *value = is_asked ? label_value(
-		    &c->view->endpoints[c->rows[i]], p->label) : NULL;
+		const char *value = is_asked ? label_find(
+		    &c->view->endpoints[c->rows[i]], &key) : NULL;
 
 		out[i] = value != NULL && span_is_text(wanted, value) ?
 		    1.0f : 0.0f;

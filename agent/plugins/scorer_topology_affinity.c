@@ -56,10 +56,11 @@ static void topology_score(const struct choice *c, const void *params,
 {
 	const struct topology_params *p = params;
 	const struct endpoint *peer = topology_peer(c);
-	struct topology near = peer != NULL ? topology_of(peer) : p->own;
+	struct topology place = peer != NULL ? topology_of(peer) : p->own;
+	const struct topology_near near = topology_near(&place);
 
 	for (size_t i = 0; i < c->n; i++)
-		out[i] = worth[topology_near(&near,
+		out[i] = worth[topology_level(&near,
 		    &c->view->endpoints[c->rows[i]])];
 }
 

@@ -26,38 +26,41 @@ static const char *const keys[] = {
 	[TOPOLOGY_REGION] = DOMAIN "region",
 };
 
-/* Three keys begin alike, and differ in the next letter or the one after. */
-static enum topology_level level_of(const char *key)
+struct topology_near topology_near(const struct topology *place)
 {
-	enum { AT = sizeof(DOMAIN) - 1 };
-	enum topology_level level;
+	struct topology_near near = { .place = *place };
 
-	if (key[0] == 'k')
-		level = TOPOLOGY_HOST;
-	else if (key[0] != 't' || strncmp(key, DOMAIN, AT) != 0 ||
-	    key[AT] == '\0')
-		return TOPOLOGY_NONE;
-	else
-		level = key[AT] == 'z' ? TOPOLOGY_ZONE : key[AT + 1] == 'a' ?
-		    TOPOLOGY_RACK : TOPOLOGY_REGION;
-	return strcmp(key, keys[level]) == 0 ? level : TOPOLOGY_NONE;
+	for (size_t i = 0; i < TOPOLOGY_NONE; i++)
+		if (place->at[i] != NULL)
+			near.ids[i] = endpoint_label_id(keys[i]);
+	return near;
 }
 
-enum topology_level topology_near(const struct topology *a,
+static size_t level_of(const struct topology_near *near,
+    const struct endpoint *e, size_t label, size_t below)
+{
+	uint64_t id = e->label_ids != NULL ? e->label_ids[label] :
+	    endpoint_label_id(e->labels[label].key);
+	size_t level = 0;
+
+	while (level < below && near->ids[level] != id)
+		level++;
+	return level;
+}
+
+enum topology_level topology_level(const struct topology_near *near,
     const struct endpoint *e)
 {
-	enum topology_level nearest = TOPOLOGY_NONE, level;
-	bool is_seen[TOPOLOGY_NONE + 1] = { false };
+	size_t nearest = TOPOLOGY_NONE;
 
 	for (size_t i = 0; i < e->n_labels; i++) {
-		level = level_of(e->labels[i].key);
-		if (level >= nearest || is_seen[level] || a->at[level] == NULL)
-			continue;
-		is_seen[level] = true;	/* of two the first counts */
-		if (strcmp(a->at[level], e->labels[i].value) == 0)
+		size_t level = level_of(near, e, i, nearest);
+
+		if (level < nearest && strcmp(near->place.at[level],
+			e->labels[i].value) == 0)
 			nearest = level;
 	}
-	return nearest;
+	return (enum topology_level)nearest;
 }
 
 struct topology topology_of(const struct endpoint *e)

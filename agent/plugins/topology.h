@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct choice;
 struct endpoint;
@@ -31,8 +32,16 @@ struct topology {
 
 struct topology topology_of(const struct endpoint *e);
 
-/* The level that `e` shares with that place: its labels are looked at once. */
-enum topology_level topology_near(const struct topology *a,
+/* A place, made ready to be compared with many endpoints. */
+struct topology_near {
+	struct topology place;
+	uint64_t ids[TOPOLOGY_NONE];	/* of the keys; 0 for what it does not say */
+};
+
+struct topology_near topology_near(const struct topology *place);
+
+/* The level that `e` shares with it: its labels are looked at once. */
+enum topology_level topology_level(const struct topology_near *near,
     const struct endpoint *e);
 
 /*

@@ -39,15 +39,16 @@ static const size_t prompt_bytes[] = { 1024, 4096, 16384, 102400 };
 
 static const struct pool_options options = { .name = "llm" };
 
+enum { LABELS = 8 };
+
 struct fixture {
 	struct endpoint_view view;
 	struct endpoint *endpoints;
 	struct endpoint_stats *stats;
 	struct endpoint_extras *extras;
+	uint64_t (*ids)[LABELS];
 	char (*names)[24];
 };
-
-enum { LABELS = 8 };
 
 static const struct label labels[][LABELS] = {
 	{ { "app.kubernetes.io/name", "vllm" }, { "pod-template-hash", "6b8c7d" },
@@ -76,6 +77,7 @@ static void add_what_scorers_want(struct fixture *f, struct rng *rng)
 	size_t n = f->view.n_endpoints;
 
 	f->extras = calloc(n, sizeof(*f->extras));
+	f->ids = calloc(n, sizeof(*f->ids));
 	attributes.load.key = attribute_key("load");
 	lora->max = lora->n = 4;
 	for (size_t i = 0; i < n; i++) {
@@ -83,6 +85,9 @@ static void add_what_scorers_want(struct fixture *f, struct rng *rng)
 
 		f->endpoints[i].labels = labels[i % 2];
 		f->endpoints[i].n_labels = LABELS;
+		f->endpoints[i].label_ids = f->ids[i];
+		for (size_t k = 0; k < LABELS; k++)
+			f->ids[i][k] = endpoint_label_id(labels[i % 2][k].key);
 		f->extras[i] = (struct endpoint_extras){ lora, &attributes.set };
 		ewma_add(&l->ttft_us, (float)(5e4 + rng_below(rng, 500000)), 1);
 		ewma_add(&l->token_us, (float)(1e4 + rng_below(rng, 40000)), 1);
@@ -97,6 +102,7 @@ static void drop_extras(struct fixture *f)
 	if (f->extras != NULL)
 		free((void *)f->extras[0].lora);
 	free(f->extras);
+	free(f->ids);
 }
 
 /* Every scorer that plugins.c lists, by a document that asks for it. */
@@ -142,6 +148,7 @@ static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 	struct endpoint_live *live = live_new();
 
 	f->extras = NULL;
+	f->ids = NULL;
 	f->endpoints = calloc(n, sizeof(*f->endpoints));
 	f->stats = calloc(n, sizeof(*f->stats));
 	f->names = calloc(n, sizeof(*f->names));

@@ -74,6 +74,7 @@ struct fixture {
 	struct endpoint_extras extras[N_MAX];
 	char names[N_MAX][24], addrs[N_MAX][24];
 	struct label labels[N_MAX][LABELS];
+	uint64_t ids[N_MAX][LABELS];
 	uint32_t rows[N_MAX], unsettled[N_MAX];
 	uint16_t matched[N_MAX];
 	char header_block[2048];
@@ -102,6 +103,9 @@ static void put_labels(struct fixture *f, size_t i)
 	memcpy(f->labels[i], labels, sizeof(labels));
 	f->endpoints[i].labels = f->labels[i];
 	f->endpoints[i].n_labels = LABELS;
+	f->endpoints[i].label_ids = f->ids[i];
+	for (size_t k = 0; k < LABELS; k++)
+		f->ids[i][k] = endpoint_label_id(labels[k].key);
 }
 
 static void put_live(struct endpoint_live *l, struct rng *rng)

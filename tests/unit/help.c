@@ -137,7 +137,7 @@ void help_pool_init(struct help_pool *p, const char *name, size_t n)
 		snprintf(p->addrs[i], sizeof(p->addrs[i]), "10.0.0.%zu:8000",
 		    i + 1);
 		p->endpoints[i] = (struct endpoint){ span_of(p->names[i]),
-			span_of(p->addrs[i]), (uint16_t)i, NULL, 0 };
+			span_of(p->addrs[i]), (uint16_t)i, NULL, 0, NULL };
 		p->stats[i].seen_ms = 1;
 		p->stats[i].slot = (uint16_t)i;
 		p->stats[i].is_current = true;

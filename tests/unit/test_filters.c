@@ -523,6 +523,14 @@ static const char *const place_keys[] = {
 	"topology.kubernetes.io/zone", "topology.kubernetes.io/region",
 };
 
+static void expect_level(const struct topology *place, const struct endpoint *e,
+    enum topology_level level)
+{
+	const struct topology_near near = topology_near(place);
+
+	assert_int_equal(topology_level(&near, e), level);
+}
+
 static void test_the_level_is_the_tightest_one_shared(void **state)
 {
 	static const struct topology here = { { "h", "r", "z", "g" } };
@@ -545,20 +553,24 @@ static void test_the_level_is_the_tightest_one_shared(void **state)
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		for (int turned = 0; turned < 2; turned++) {
 			struct label labels[4];
+			uint64_t ids[4];
 			struct endpoint e = { .labels = labels };
 
 			for (size_t k = 0; k < 4; k++) {
 				size_t at = turned ? 3 - k : k;
 
-				if (known[i].there[at] != NULL)
-					labels[e.n_labels++] = (struct label){
-						place_keys[at],
-						known[i].there[at] };
+				if (known[i].there[at] == NULL)
+					continue;
+				ids[e.n_labels] = endpoint_label_id(
+				    place_keys[at]);
+				labels[e.n_labels++] = (struct label){
+					place_keys[at], known[i].there[at] };
 			}
-			assert_int_equal(topology_near(&here, &e),
-			    known[i].level);
-			assert_int_equal(topology_near(&nowhere, &e),
-			    TOPOLOGY_NONE);
+			expect_level(&here, &e, known[i].level);
+			expect_level(&nowhere, &e, TOPOLOGY_NONE);
+			e.label_ids = ids;
+			expect_level(&here, &e, known[i].level);
+			expect_level(&nowhere, &e, TOPOLOGY_NONE);
 		}
 }
 
@@ -577,7 +589,7 @@ static void test_a_key_that_is_almost_one_is_none(void **state)
 		const struct label label = { keys[i], "v" };
 		const struct endpoint e = { .labels = &label, .n_labels = 1 };
 
-		assert_int_equal(topology_near(&here, &e), TOPOLOGY_NONE);
+		expect_level(&here, &e, TOPOLOGY_NONE);
 	}
 }
 

@@ -36,6 +36,7 @@ static uint32_t rows[N_MAX], unsettled[N_MAX];
 static uint16_t matched[N_MAX];
 static char header_block[1024];
 static struct label labels[N_MAX][LABELS_MAX];
+static uint64_t ids[N_MAX][LABELS_MAX];
 
 /* ---- what a scorer is asked ---- */
 
@@ -76,6 +77,10 @@ static void put_row(size_t i, const struct row *r)
 	}
 	pool.endpoints[i].labels = labels[i];
 	pool.endpoints[i].n_labels = n;
+	/* With ids, as a pool's have them, and without. */
+	for (size_t k = 0; k < n; k++)
+		ids[i][k] = endpoint_label_id(labels[i][k].key);
+	pool.endpoints[i].label_ids = i % 2 == 0 ? ids[i] : NULL;
 	rows[i] = (uint32_t)i;
 	unsettled[i] = r->unsettled;
 	matched[i] = r->matched;
