@@ -220,6 +220,31 @@ static float clamped(double v)
 	return v > 1 ? 1.0f : v > 0 ? (float)v : 0.0f;
 }
 
+/*
+ * Each one's group into `out`, and how wide the first of them is. Of groups behind one
+ * that is known nothing is asked any more.
+ */
+static enum group find_group(const struct choice *c,
+    const struct times *objective, const struct times *best, struct extent *e,
+    float *out)
+{
+	enum group first = N_GROUPS;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct times h = headroom_at(c, i, objective, best);
+		enum group g = group_of(c, i, &h);
+
+		out[i] = (float)g;
+		if (g > first)
+			continue;
+		if (g < first)
+			*e = (struct extent){ .is_used = false };
+		first = g;
+		extend(e, &h);
+	}
+	return first;
+}
+
 /* Averages move while we look: what has left the group by now scores 0. */
 static void score_group(const struct choice *c, const struct latency_params *p,
     const struct times *objective, const struct times *best, enum group group,
@@ -229,8 +254,15 @@ static void score_group(const struct choice *c, const struct latency_params *p,
 	bool is_most = p->strategy == STRATEGY_MOST && group == GROUP_FAST;
 
 	for (size_t i = 0; i < c->n; i++) {
-		struct times h = headroom_at(c, i, objective, best);
-		double x = s.at + s.by[TTFT] * size_of(h.us[TTFT]) +
+		struct times h;
+		double x;
+
+		if (out[i] != (float)group) {
+			out[i] = 0.0f;
+			continue;
+		}
+		h = headroom_at(c, i, objective, best);
+		x = s.at + s.by[TTFT] * size_of(h.us[TTFT]) +
 		    s.by[TOKEN] * size_of(h.us[TOKEN]);
 
 		out[i] = group_of(c, i, &h) != group ? 0.0f :
@@ -280,22 +312,15 @@ static void latency_score(const struct choice *c, const void *params,
 {
 	const struct latency_params *p = params;
 	struct times objective = objective_of(c->request), best;
-	struct extent extents[N_GROUPS] = { 0 };
-	size_t group = GROUP_FAST;
+	struct extent extent;
+	enum group group;
 
 	if (!find_best(c, &best)) {
 		score_composite(c, p, out);
 		return;
 	}
-	for (size_t i = 0; i < c->n; i++) {
-		struct times h = headroom_at(c, i, &objective, &best);
-
-		extend(&extents[group_of(c, i, &h)], &h);
-	}
-	while (!extents[group].is_used)		/* one of them is: n > 0 */
-		group++;
-	score_group(c, p, &objective, &best, (enum group)group,
-	    &extents[group], out);
+	group = find_group(c, &objective, &best, &extent, out);
+	score_group(c, p, &objective, &best, group, &extent, out);
 }
 
 const struct scorer scorer_latency = {
