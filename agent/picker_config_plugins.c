@@ -151,6 +151,7 @@ static const struct {
 	{ "concurrency-detector", "inFlightLoadProducerName" },
 	{ "active-request-scorer", "inFlightLoadProducerName" },
 	{ "token-load-scorer", "inFlightLoadProducerName" },
+	{ "pd-profile-handler", "prefixMatchInfoProducerName" },
 	{ "topology-affinity-filter", "topologyProducerName" },
 	{ "topology-affinity-scorer", "topologyProducerName" },
 };
