@@ -228,7 +228,7 @@ static void note_pace(const struct place *at, const struct booking *k,
 	float computed = (float)tokens + (float)k->ahead / 2, base_us;
 
 	if (pace == NULL || k->chosen != at->live ||
-	    k->ahead > tokens / 2)
+	    k->ahead > tokens / 2 || is_helped(k))
 		return;
 	if (tokens < PACE_TOKENS_MIN) {
 		ewma_add(&pace->base_us, (float)took_us, now_us / 1000);

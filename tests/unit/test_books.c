@@ -301,6 +301,28 @@ static void test_who_helps_is_done_at_the_first_token(void **state)
 	assert_nothing_is_left();
 }
 
+/* What another one prefilled says nothing of who decodes. */
+static void test_no_pace_is_learned_from_what_was_prefilled_elsewhere(
+    void **state)
+{
+	(void)state;
+	memset(pace, 0, sizeof(pace));
+	pool.pool_live.pace = pace;
+	pick_helped("a", 0, 1, -1);
+	now_us += 100000;
+	first("a", "s00");
+	end("a", "s00");
+	pick_helped("b", 0, -1, -1);
+	assert_true(ewma_get(&pace[0].prefill_rate) < 0);
+	now_us += 100000;
+	first("b", "s00");
+	assert_float_equal(ewma_get(&pace[0].prefill_rate), 7000, 1);
+	assert_true(ewma_get(&pace[1].prefill_rate) < 0);
+	end("b", "s00");
+	pool.pool_live.pace = NULL;
+	assert_nothing_is_left();
+}
+
 static void test_or_at_the_end_whatever_came_before(void **state)
 {
 	(void)state;
@@ -1864,6 +1886,7 @@ int main(void)
 		unit(test_a_first_token_of_nobody_we_know_stays),
 		unit(test_nothing_is_given_back_twice),
 		unit(test_who_helps_is_done_at_the_first_token),
+		unit(test_no_pace_is_learned_from_what_was_prefilled_elsewhere),
 		unit(test_or_at_the_end_whatever_came_before),
 		unit(test_a_helper_may_vanish),
 		unit(test_a_helper_s_part_is_written_off_alone),
