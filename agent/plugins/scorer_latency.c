@@ -312,7 +312,7 @@ static void latency_score(const struct choice *c, const void *params,
 {
 	const struct latency_params *p = params;
 	struct times objective = objective_of(c->request), best;
-	struct extent extent;
+	struct extent extent = { 0 };
 	enum group group;
 
 	if (!find_best(c, &best)) {
