@@ -69,6 +69,8 @@ struct prefix_options {
 	bool auto_tune;			/* take the engine's own capacity when
 					   it tells one; default true */
 	size_t max_bytes;		/* of the pool's index; 16 MiB */
+	const char *snapshot;		/* warm.h: file; NULL: none */
+	int64_t snapshot_max_age_ms;	/* snapshotMaxAge, 10 m */
 };
 
 /* What becomes of a request that the agent cannot schedule. GIE proposal 004. */

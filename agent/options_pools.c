@@ -102,6 +102,18 @@ static const struct conf_table scrape_table = {
 	.check = check_scrape,
 };
 
+/* Relative to what, when a service manager starts us? */
+static int decode_file(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	int err = conf_string(in, row, value, out);
+
+	if (err == 0 && **(const char **)out != '/')
+		return conf_refuse(in, row, value, "an absolute path, as "
+		    "/var/lib/haproxy-epp/llm.prefix");
+	return err;
+}
+
 static const struct conf_row prefix_rows[] = {
 	{ .key = "blockSizeTokens", .decode = conf_u32, .preset = "64",
 	  .min = 1, .max = PROMPT_BLOCK_BYTES_MAX / PROMPT_TOKEN_BYTES,
@@ -121,6 +133,13 @@ static const struct conf_row prefix_rows[] = {
 	  .min = 64 << 10, .max = 1ull << 36,
 	  .offset = offsetof(struct prefix_options, max_bytes),
 	  .help = "memory of the pool's index" },
+	{ .key = "snapshot", .decode = decode_file,
+	  .offset = offsetof(struct prefix_options, snapshot),
+	  .help = "written at stop, read at start; absolute" },
+	{ .key = "snapshotMaxAge", .decode = conf_duration, .preset = "10m",
+	  .min = 1000, .max = 24 * HOUR_MS,
+	  .offset = offsetof(struct prefix_options, snapshot_max_age_ms),
+	  .help = "an older one is not believed" },
 };
 
 static const struct conf_table prefix_table = {

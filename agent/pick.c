@@ -335,6 +335,18 @@ void pick_undo(struct pick *pick)
 	pick->live = NULL;
 }
 
+/* Where its answer will stand. The last block is hardly ever full. */
+static void note_end(struct pick *out, const struct request *r)
+{
+	size_t n = r->n_chains == 1 ? r->chains[0].n : 0;
+
+	if (n > 0)
+		out->last_block = r->blocks[r->chains[0].first +
+		    (n > 1 ? n - 2 : 0)];
+	out->max_tokens = r->max_tokens < UINT32_MAX ?
+	    (uint32_t)r->max_tokens : 0;
+}
+
 static void remember_prompt(struct picking *p, uint32_t winner)
 {
 	const struct request *r = p->choice.request;
@@ -429,6 +441,7 @@ static void pick_scheduled(struct pick *out, struct picking *p,
 	}
 	put_in_flight(out, p, best[0]);
 	remember_prompt(p, best[0]);
+	note_end(out, p->choice.request);
 	for (size_t i = 0; i < out->n; i++)
 		out->choices[i] = candidate(p, best[i]);
 	if (p->choice.request->wants_why)

@@ -32,6 +32,8 @@ struct pick {
 	struct endpoint_live *live;	/* of choices[0], if counts were raised */
 	uint32_t tokens;		/* by how many its tokens were */
 	uint32_t ahead;			/* tokens there before; PICK_WAITS: no matter */
+	uint32_t max_tokens;		/* of the answer, as asked for; 0: not said */
+	uint64_t last_block;	/* of the prompt, the last full one; 0: no prompt */
 };
 
 /* Its first token waits for a place in the batch, not for the prompts before it. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "discover.h"
 #include "home.h"
 #include "log.h"
@@ -17,6 +18,10 @@
 #include "prefix.h"
 #include "prompt.h"
 #include "target.h"
+#include "warm.h"
+
+/* Whose endpoints have not come by then has none that come back. */
+enum { WARM_MS = 10 * 60 * 1000 };
 
 /* Who is in the pool: shared by all views until the set changes. */
 struct membership {
@@ -100,6 +105,8 @@ struct pool *pool_new(const struct pool_options *options)
 		pool_unref(p);
 		return NULL;
 	}
+	p->warm = warm_load(options, clock_unix_ms());
+	p->warm_until_ms = clock_ms() + WARM_MS;
 	if (options->scheduling != NULL)
 		picker_config_warn(options->scheduling, p->name);
 	log_info("pool.new", "pool=%s prefix_bytes=%zu prefix_blocks=%u "
@@ -114,6 +121,7 @@ void pool_unref(struct pool *p)
 	if (--p->refs > 0)
 		return;
 	must(p->n_targets == 0 && p->members == NULL);
+	warm_free(p->warm);
 	prefix_free(p->prefix);
 	free(p->free_slots);
 	if (p->live != NULL)
@@ -306,6 +314,16 @@ static bool copy_extras(const struct pool *p, struct endpoint_extras **out)
 	return true;
 }
 
+/* Its memory is worth having back. */
+static void cool_down(struct pool *p, int64_t now_ms)
+{
+	if (p->warm == NULL ||
+	    (now_ms < p->warm_until_ms && !warm_is_spent(p->warm)))
+		return;
+	warm_free(p->warm);
+	p->warm = NULL;
+}
+
 const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 {
 	size_t n = p->n_targets;
@@ -313,6 +331,7 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 
 	if (v == NULL)
 		return NULL;
+	cool_down(p, now_ms);
 	if (!copy_extras(p, &v->extras)) {
 		free(v);
 		return NULL;

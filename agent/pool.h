@@ -23,6 +23,7 @@ struct ev_loop;
 struct membership;
 struct rng;
 struct target;
+struct warm;
 
 struct pool {
 	unsigned refs;		/* the scraper, and every home and view */
@@ -31,6 +32,8 @@ struct pool {
 	struct endpoint_live *live;		/* by slot */
 	struct prefix_index *prefix;
 	struct prefix_options prefix_options;	/* what the index was made with */
+	struct warm *warm;	/* of an earlier process, for who joins; or NULL */
+	int64_t warm_until_ms;
 
 	uint16_t *free_slots;	/* a stack */
 	size_t n_free, n_slots;	/* n_slots: high-water mark */

@@ -55,7 +55,6 @@ struct target {
 	bool was_down;		/* it restarted, if it comes back */
 	bool has_begun;		/* its first fetch, at least */
 	bool is_asleep;
-	double start_time;	/* of the engine's process, if it tells */
 	struct excess excess;
 	struct endpoint_stats stats;
 	struct endpoint_extras extras;	/* ours: extras_keep() */
@@ -76,6 +75,11 @@ static struct endpoint_pace *pace_of(const struct target *t)
 	return &pool_live_of(t->home->pool->live)->pace[t->home->slot];
 }
 
+static struct engine_life *life_of(const struct target *t)
+{
+	return &pool_live_of(t->home->pool->live)->lives[t->home->slot];
+}
+
 static void settle(struct target *t)
 {
 	t->stats.settled = t->marks[1];
@@ -88,17 +92,45 @@ static void mark(struct target *t)
 	    memory_order_relaxed);
 }
 
+uint32_t target_capacity(uint32_t engine_block_tokens, uint32_t engine_blocks,
+    uint32_t block_tokens)
+{
+	uint64_t n = (uint64_t)engine_block_tokens * engine_blocks / block_tokens;
+
+	return n < UINT16_MAX ? (uint32_t)n : UINT16_MAX;
+}
+
 /* Tokens the engine says it can keep, as blocks of ours. */
 static void tune_prefix(struct target *t, const struct engine_reading *r)
 {
 	const struct prefix_options *o = &t->home->pool->prefix_options;
-	uint64_t tokens = (uint64_t)r->block_tokens * r->n_blocks;
 
-	if (!o->auto_tune || tokens == 0)
+	if (!o->auto_tune || r->block_tokens == 0 || r->n_blocks == 0)
 		return;
-	tokens /= o->block_tokens;
 	prefix_set_capacity(t->home->pool->prefix, t->home->slot,
-	    tokens < UINT16_MAX ? (uint32_t)tokens : UINT16_MAX);
+	    target_capacity(r->block_tokens, r->n_blocks, o->block_tokens));
+}
+
+static int64_t started_ms(const struct engine_reading *r)
+{
+	return r->start_time > 0 && r->start_time < 1e12 ?
+	    (int64_t)(r->start_time * 1000) : 0;
+}
+
+/*
+ * Another process than the one we knew: it says so, or a counter that only rises has
+ * fallen. What we knew may be of an earlier life of ours: warm.h.
+ */
+static bool is_another_process(const struct target *t,
+    const struct engine_reading *r)
+{
+	int64_t was_ms = atomic_load(&life_of(t)->started_ms);
+	int64_t is_ms = started_ms(r);
+	uint64_t was_served = atomic_load(&life_of(t)->served);
+
+	if (was_ms != 0 && is_ms != 0)
+		return was_ms != is_ms;
+	return r->served >= 0 && r->served < (double)was_served;
 }
 
 /* Nobody listened there for a while, another process does now, or it sleeps. */
@@ -106,8 +138,15 @@ static bool lost_its_cache(const struct target *t,
     const struct engine_reading *r)
 {
 	return t->was_down || r->is_asleep != t->is_asleep ||
-	    (t->start_time != 0 && r->start_time != 0 &&
-		t->start_time != r->start_time);
+	    is_another_process(t, r);
+}
+
+static void note_process(struct target *t, const struct engine_reading *r)
+{
+	if (started_ms(r) != 0)
+		atomic_store(&life_of(t)->started_ms, started_ms(r));
+	if (r->served >= 0 && r->served < 1e18)
+		atomic_store(&life_of(t)->served, (uint64_t)r->served);
 }
 
 /* Booked, and sent so long ago that this page must have seen it. */
@@ -175,8 +214,7 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 	}
 	t->was_down = false;
 	t->is_asleep = r->is_asleep;
-	if (r->start_time != 0)
-		t->start_time = r->start_time;
+	note_process(t, r);
 	if (r->has_queued)
 		t->stats.queued = r->queued;
 	if (r->has_running)
@@ -361,7 +399,6 @@ void target_inherit(struct target *t, const struct target *old)
 	t->stats = old->stats;
 	extras_keep(&t->extras, &old->extras);
 	t->was_down = old->was_down;
-	t->start_time = old->start_time;
 	memcpy(t->marks, old->marks, sizeof(t->marks));
 	if (t->http == NULL || old->http == NULL)
 		return;		/* nobody will ask it again: not down for ever */

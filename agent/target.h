@@ -26,6 +26,10 @@ struct target *target_new(struct home *home,
     const struct pool_context *context, const struct engine *engine);
 void target_free(struct target *t);
 
+/* Blocks of ours that an engine's cache holds: its own are of another size. */
+uint32_t target_capacity(uint32_t engine_block_tokens, uint32_t engine_blocks,
+    uint32_t block_tokens);
+
 /* Starts a fetch when one is due and none is under way. */
 void target_beat(struct target *t, int64_t now_ms, struct rng *rng);
 
