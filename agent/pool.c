@@ -101,7 +101,8 @@ struct pool *pool_new(const struct pool_options *options)
 	p->free_slots = calloc(PREFIX_SLOTS_MAX, sizeof(*p->free_slots));
 	p->prefix = prefix_new(options->prefix.max_bytes, PREFIX_SLOTS_MAX);
 	if (p->name == NULL || p->live == NULL || p->free_slots == NULL ||
-	    p->prefix == NULL) {
+	    p->prefix == NULL || (options->prefix.kv.enabled &&
+		prefix_track(p->prefix) != 0)) {
 		pool_unref(p);
 		return NULL;
 	}
@@ -247,6 +248,8 @@ int pool_update(struct pool *p, const struct pool_context *context,
 	for (size_t i = 0; i < n; i++)
 		target_set_ready(targets[i], sorted[i]->ready);
 	free_others(p->targets, p->n_targets, targets, n);
+	for (size_t i = 0; i < n; i++)	/* behind those who held their ports */
+		target_follow(targets[i]);
 	free(p->targets);
 	membership_unref(p->members);
 	p->targets = targets;

@@ -20,6 +20,7 @@ struct endpoint_spec;
 struct engine;
 struct http_client;
 struct ev_loop;
+struct kv_client;
 struct membership;
 struct rng;
 struct target;
@@ -52,6 +53,7 @@ void pool_unref(struct pool *p);
 /* What a pool's targets need from their thread. */
 struct pool_context {
 	struct http_client *http;
+	struct kv_client *kv;		/* NULL: no pool wants it, or no libzmq */
 	struct rng *rng;
 	const struct engine *(*engine)(void *data, const char *name);
 	void *data;

@@ -19,6 +19,7 @@
 #include "fault.h"
 #include "home.h"
 #include "http.h"
+#include "kv_feed.h"
 #include "log.h"
 #include "pool.h"
 #include "prefix.h"
@@ -45,6 +46,7 @@ struct target {
 	const struct engine *engine;
 	struct http_target *http;	/* NULL: scraping is off, or no address */
 	struct engine_scan *scan;
+	struct kv_feed *feed;	/* NULL: its pool wants none */
 	int64_t due_ms;
 	uint32_t marks[2];	/* picked, when the last two fetches began */
 	unsigned n_failures;	/* in a row */
@@ -207,6 +209,8 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 
 	if (lost_its_cache(t, r)) {
 		prefix_purge(t->home->pool->prefix, t->home->slot);
+		if (t->feed != NULL)
+			kv_feed_reset(t->feed);
 		log_info("scrape.restarted", "pool=%s endpoint=%s asleep=%d "
 		    "prefix=purged", t->home->pool->name, t->home->name,
 		    r->is_asleep);
@@ -297,6 +301,8 @@ static int64_t next_delay_ms(const struct target *t, struct rng *rng)
 
 void target_beat(struct target *t, int64_t now_ms, struct rng *rng)
 {
+	if (t->feed != NULL)
+		kv_feed_beat(t->feed, now_ms);
 	if (now_ms < t->due_ms ||
 	    (t->http != NULL && http_target_is_busy(t->http)))
 		return;
@@ -368,10 +374,17 @@ struct target *target_new(struct home *home,
 	return t;
 }
 
+void target_follow(struct target *t)
+{
+	if (t->feed == NULL)
+		t->feed = kv_feed_open(t->home, t->context);
+}
+
 void target_free(struct target *t)
 {
 	if (t == NULL)
 		return;
+	kv_feed_close(t->feed);
 	http_target_free(t->http);
 	engine_scan_free(t->scan);
 	extras_fini(&t->extras);
@@ -394,11 +407,22 @@ void target_set_ready(struct target *t, bool ready)
 	t->ready = ready;
 }
 
-void target_inherit(struct target *t, const struct target *old)
+/* One that goes on has missed nothing. */
+static void take_feed(struct target *t, struct target *old)
+{
+	if (old->feed == NULL || !kv_feed_is_current(old->feed))
+		return;
+	kv_feed_close(t->feed);
+	t->feed = old->feed;
+	old->feed = NULL;
+}
+
+void target_inherit(struct target *t, struct target *old)
 {
 	t->stats = old->stats;
 	extras_keep(&t->extras, &old->extras);
 	t->was_down = old->was_down;
+	take_feed(t, old);
 	memcpy(t->marks, old->marks, sizeof(t->marks));
 	if (t->http == NULL || old->http == NULL)
 		return;		/* nobody will ask it again: not down for ever */

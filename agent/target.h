@@ -37,8 +37,11 @@ struct home *target_home(const struct target *t);
 const struct engine *target_engine(const struct target *t);
 void target_set_ready(struct target *t, bool ready);
 
+/* Begins to hear its KV events, unless it has inherited that. */
+void target_follow(struct target *t);
+
 /* Moves what is known from the target that this one replaces. */
-void target_inherit(struct target *t, const struct target *old);
+void target_inherit(struct target *t, struct target *old);
 
 /* Current numbers, health judged at `now_ms`. */
 struct endpoint_stats target_stats(const struct target *t, int64_t now_ms);
