@@ -4,7 +4,9 @@
  * ZMQ_FD is readable when something has changed, once: after it a socket is read until
  * it has no more (man 3 zmq_getsockopt). While a replay runs the live socket is left
  * alone, and its high-water mark holds what comes; the message that showed the gap waits
- * in `held`.
+ * in `held`. A gap may also be another process, whose numbers have passed ours while we
+ * were not connected: so the last batch that we had is asked for too, and if it is not
+ * what it was, all is asked for from the beginning.
  */
 #include "kv_stream.h"
 
@@ -14,6 +16,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "hash.h"
 #include "kv_sequence.h"
 #include "zmq_table.h"
 
@@ -52,6 +55,9 @@ struct kv_stream {
 	ev_timer again;			/* more is there than one turn takes */
 	ev_timer idle;			/* of a replay */
 	struct held held;
+	uint64_t last_hash;		/* of the batch before sequence.next */
+	bool must_check;		/* that batch is still to come */
+	bool must_skip;			/* what comes is of another process */
 	double no_replay_before;	/* ev_now() */
 	bool has_begun;
 };
@@ -194,6 +200,13 @@ static bool message_read(struct message *m, uint64_t *number,
 	return true;
 }
 
+static void give_batch(struct kv_stream *s, struct span payload,
+    bool is_replayed)
+{
+	s->last_hash = hash_bytes(payload.ptr, payload.len, 0);
+	s->options.calls->batch(s->options.data, payload, is_replayed);
+}
+
 /* ---- replay ---- */
 
 static void end_replay(struct kv_stream *s)
@@ -223,8 +236,7 @@ static void release_held(struct kv_stream *s)
 		calls->broken(s->options.data, KV_LOST);
 		/* fall through */
 	case KV_TAKE:
-		calls->batch(s->options.data,
-		    (struct span){ h.bytes, h.len }, false);
+		give_batch(s, (struct span){ h.bytes, h.len }, false);
 		break;
 	default:
 		break;
@@ -238,10 +250,39 @@ static void finish_replay(struct kv_stream *s)
 	release_held(s);
 }
 
+static void ask_from(struct kv_stream *s, uint64_t first)
+{
+	uint8_t number[NUMBER_BYTES];
+
+	for (size_t i = 0; i < sizeof(number); i++)
+		number[i] = (uint8_t)(first >> (56 - 8 * i));
+	zmq_table.send(s->replay, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+	zmq_table.send(s->replay, number, sizeof(number), ZMQ_DONTWAIT);
+}
+
+/* False: this batch and all that come with it are another process's. */
+static bool is_as_it_was(struct kv_stream *s, uint64_t number,
+    struct span payload)
+{
+	bool is_known = number + 1 == s->sequence.next;
+
+	s->must_check = false;
+	if (!is_known || hash_bytes(payload.ptr, payload.len, 0) ==
+	    s->last_hash)
+		return true;	/* or it does not reach back: then a gap shows */
+	s->must_skip = true;
+	kv_sequence_give_up(&s->sequence, 0);
+	s->options.calls->broken(s->options.data, KV_RESTARTS);
+	return false;
+}
+
 static void take_replayed(struct kv_stream *s, uint64_t number,
     struct span payload)
 {
 	const struct kv_stream_calls *calls = s->options.calls;
+
+	if (s->must_skip || (s->must_check && !is_as_it_was(s, number, payload)))
+		return;
 
 	switch (kv_sequence_replayed(&s->sequence, number)) {
 	case KV_GAP:		/* it does not reach back far enough */
@@ -249,11 +290,21 @@ static void take_replayed(struct kv_stream *s, uint64_t number,
 		calls->broken(s->options.data, KV_LOST);
 		/* fall through */
 	case KV_TAKE:
-		calls->batch(s->options.data, payload, true);
+		give_batch(s, payload, true);
 		break;
 	default:
 		break;
 	}
+}
+
+static void take_end(struct kv_stream *s)
+{
+	if (!s->must_skip) {
+		finish_replay(s);
+		return;
+	}
+	s->must_skip = false;
+	ask_from(s, 0);
 }
 
 static void on_replay(EV_P_ ev_io *io, int revents)
@@ -271,7 +322,7 @@ static void on_replay(EV_P_ ev_io *io, int revents)
 		if (!is_ours)
 			s->options.calls->garbage(s->options.data);
 		else if (number == UINT64_MAX)
-			finish_replay(s);
+			take_end(s);
 		else
 			take_replayed(s, number, payload);
 		message_free(&m);
@@ -302,7 +353,7 @@ static bool hold(struct kv_stream *s, uint64_t number, struct span payload)
 /* Asks for all from the one that is missed on; false: nobody to ask, or not now. */
 static bool start_replay(struct kv_stream *s)
 {
-	uint8_t number[NUMBER_BYTES];
+	bool has_last = s->sequence.next > 0;
 
 	if (s->options.replay_port == 0 ||
 	    ev_now(s->client->loop) < s->no_replay_before)
@@ -310,10 +361,9 @@ static bool start_replay(struct kv_stream *s)
 	s->replay = open_socket(s, ZMQ_DEALER, s->options.replay_port);
 	if (s->replay == NULL)
 		return false;
-	for (size_t i = 0; i < sizeof(number); i++)
-		number[i] = (uint8_t)(s->sequence.next >> (56 - 8 * i));
-	zmq_table.send(s->replay, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-	zmq_table.send(s->replay, number, sizeof(number), ZMQ_DONTWAIT);
+	s->must_check = has_last;
+	s->must_skip = false;
+	ask_from(s, s->sequence.next - has_last);
 	ev_io_stop(s->client->loop, &s->live_io);	/* nobody would read it */
 	watch(s, s->replay, &s->replay_io);
 	s->idle.repeat = REPLAY_IDLE_S;
@@ -334,7 +384,7 @@ static void take_gap(struct kv_stream *s, uint64_t number, struct span payload)
 	s->held = (struct held){ .is_there = false };
 	kv_sequence_give_up(&s->sequence, number + 1);
 	calls->broken(s->options.data, KV_LOST);
-	calls->batch(s->options.data, payload, false);
+	give_batch(s, payload, false);
 }
 
 static void take_live(struct kv_stream *s, uint64_t number, struct span payload)
@@ -348,7 +398,7 @@ static void take_live(struct kv_stream *s, uint64_t number, struct span payload)
 	}
 	switch (kv_sequence_live(&s->sequence, number)) {
 	case KV_TAKE:
-		calls->batch(s->options.data, payload, false);
+		give_batch(s, payload, false);
 		break;
 	case KV_SKIP:
 		break;
