@@ -109,7 +109,7 @@ static const struct {
 	const char *section;
 	const char *keys[6];
 } ours[] = {
-	{ "prefix", { "maxBytes", "snapshot", "snapshotMaxAge" } },
+	{ "prefix", { "maxBytes", "snapshot", "snapshotMaxAge", "kvEvents" } },
 	{ "saturation", { "retryAfter" } },
 	{ "metrics", { "enabled", "interval", "timeout", "staleAfter",
 		"maxBytes" } },
@@ -184,6 +184,8 @@ void picker_config_apply(const struct picker_config *c,
 		pool->prefix.max_bytes = kept.max_bytes;
 		pool->prefix.snapshot = kept.snapshot;
 		pool->prefix.snapshot_max_age_ms = kept.snapshot_max_age_ms;
+		if (kept.kv.enabled)	/* said of the approximate one */
+			pool->prefix.kv = kept.kv;
 	}
 	if (c->saturation != NULL) {
 		pool->saturation = *c->saturation;
