@@ -3,6 +3,8 @@
  */
 #include "kv_events.h"
 
+#include <endian.h>
+
 #include "hash.h"
 #include "msgpack.h"
 
@@ -14,10 +16,23 @@ static uint32_t small(const struct msgpack *m)
 	    (uint32_t)m->number : 0;
 }
 
+/* Eight bytes as a number: what vLLM sends unless told otherwise. */
+static bool is_plain(const struct reader *r)
+{
+	return reader_left(r) >= 9 && *r->at == 0xcf;
+}
+
 static uint64_t hash_of(struct reader *r)
 {
-	struct msgpack m = msgpack_read(r);
+	struct msgpack m;
+	uint64_t plain;
 
+	if (is_plain(r)) {
+		memcpy(&plain, r->at + 1, sizeof(plain));
+		r->at += 9;
+		return be64toh(plain);
+	}
+	m = msgpack_read(r);
 	switch (m.type) {
 	case MSGPACK_UINT:
 	case MSGPACK_INT:
@@ -245,56 +260,23 @@ bool kv_event_is_of_prefixes(const struct kv_event *e)
 
 /* ---- batches ---- */
 
-static void take_events(struct kv_batch *b, struct reader *r)
+static bool take_events(struct kv_batch *b, struct reader *r)
 {
 	struct msgpack m = msgpack_read(r);
 
-	if (m.type != MSGPACK_ARRAY) {
-		r->bad = true;
-		return;
-	}
 	b->events = *r;
 	b->n_left = m.n;
-	for (uint32_t i = 0; i < m.n && !r->bad; i++)
-		msgpack_skip(r);
-}
-
-static void take_rank(struct kv_batch *b, struct reader *r)
-{
-	struct msgpack m = msgpack_read(r);
-
-	r->bad |= m.type != MSGPACK_UINT && m.type != MSGPACK_NIL;
-	b->rank = small(&m);
-}
-
-static bool open_by_place(struct kv_batch *b, struct reader *r, uint32_t n)
-{
-	msgpack_skip(r);	/* when */
-	if (n < 2)
-		return false;
-	take_events(b, r);
-	if (n > 2)
-		take_rank(b, r);
-	return !r->bad;
+	return m.type == MSGPACK_ARRAY;
 }
 
 static bool open_by_name(struct kv_batch *b, struct reader *r, uint32_t n)
 {
-	bool has_events = false;
-
 	for (uint32_t i = 0; i < n && !r->bad; i++) {
-		struct span name = read_text(r);
-
-		if (span_is_text(name, "events")) {
-			take_events(b, r);
-			has_events = true;
-		} else if (span_is_text(name, "data_parallel_rank")) {
-			take_rank(b, r);
-		} else {
-			msgpack_skip(r);
-		}
+		if (span_is_text(read_text(r), "events"))
+			return take_events(b, r);
+		msgpack_skip(r);
 	}
-	return has_events && !r->bad;
+	return false;
 }
 
 bool kv_batch_open(struct kv_batch *b, struct span payload)
@@ -303,9 +285,10 @@ bool kv_batch_open(struct kv_batch *b, struct span payload)
 	struct msgpack m = msgpack_read(&r);
 
 	*b = (struct kv_batch){ .n_left = 0 };
-	if (m.type == MSGPACK_ARRAY)
-		return open_by_place(b, &r, m.n);
 	if (m.type == MSGPACK_MAP)
 		return open_by_name(b, &r, m.n);
-	return false;
+	if (m.type != MSGPACK_ARRAY || m.n < 2)
+		return false;
+	msgpack_skip(&r);	/* when */
+	return take_events(b, &r);
 }

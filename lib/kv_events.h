@@ -23,7 +23,6 @@
 struct kv_batch {
 	struct reader events;
 	uint32_t n_left;
-	uint32_t rank;		/* data parallel; 0 where it is not told */
 };
 
 enum kv_kind { KV_STORED, KV_REMOVED, KV_CLEARED, KV_OTHER };
@@ -40,7 +39,10 @@ struct kv_event {
 	struct span spec_kind;	/* of that group: "full_attention", ... */
 };
 
-/* False: no batch. */
+/*
+ * False: no batch. What is behind the events is not looked at: data-parallel ranks have
+ * publishers of their own.
+ */
 bool kv_batch_open(struct kv_batch *b, struct span payload);
 
 enum kv_result { KV_EVENT, KV_END, KV_BAD };

@@ -3,16 +3,21 @@
  */
 #include "msgpack.h"
 
+#include <endian.h>
 #include <string.h>
 
+/* 1, 2, 4 or 8 bytes. */
 static uint64_t big_endian(struct reader *r, size_t len)
 {
-	struct span s = reader_bytes(r, len);
 	uint64_t v = 0;
 
-	for (size_t i = 0; i < s.len; i++)
-		v = v << 8 | (uint8_t)s.ptr[i];
-	return v;
+	if (reader_left(r) < len) {
+		r->bad = true;
+		return 0;
+	}
+	memcpy((char *)&v + sizeof(v) - len, r->at, len);
+	r->at += len;
+	return be64toh(v);
 }
 
 static struct msgpack a_uint(uint64_t v)
@@ -125,21 +130,45 @@ struct msgpack msgpack_read(struct reader *r)
 	return r->bad ? (struct msgpack){ .type = MSGPACK_BAD } : m;
 }
 
+/* Of a value by its head, with it; 0: the head alone does not tell. */
+static const uint8_t whole_bytes[256] = {
+	[0x00 ... 0x7f] = 1, [0xc0] = 1, [0xc2 ... 0xc3] = 1,
+	[0xca] = 5, [0xcb] = 9,
+	[0xcc] = 2, [0xcd] = 3, [0xce] = 5, [0xcf] = 9,
+	[0xd0] = 2, [0xd1] = 3, [0xd2] = 5, [0xd3] = 9,
+	[0xd4] = 3, [0xd5] = 4, [0xd6] = 6, [0xd7] = 10, [0xd8] = 18,
+	[0xe0 ... 0xff] = 1,
+};
+
+/* Past scalars of a known size, `n` of them at most: token ids by the thousand. */
+static uint64_t skip_scalars(struct reader *r, uint64_t n)
+{
+	const uint8_t *at = r->at, *end = r->end;
+
+	for (; n > 0 && at < end; n--) {
+		uint8_t len = whole_bytes[*at];
+
+		if (len == 0 || len > end - at)
+			break;
+		at += len;
+	}
+	r->at = at;
+	return n;
+}
+
 void msgpack_skip(struct reader *r)
 {
-	for (uint64_t n_left = 1; n_left > 0 && !r->bad; n_left--) {
-		struct msgpack m;
+	uint64_t n_left = 1;
 
-		if (r->at < r->end && *r->at < 0x80) {	/* most token ids */
-			r->at++;
-			continue;
-		}
-		m = msgpack_read(r);
+	while ((n_left = skip_scalars(r, n_left)) > 0 && !r->bad) {
+		struct msgpack m = msgpack_read(r);
+
+		n_left--;
 		if (m.type == MSGPACK_ARRAY)
 			n_left += m.n;
 		else if (m.type == MSGPACK_MAP)
 			n_left += 2 * (uint64_t)m.n;
-		if (n_left > reader_left(r) + 1)
+		if (n_left > reader_left(r))
 			r->bad = true;
 	}
 }

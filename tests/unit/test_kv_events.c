@@ -12,6 +12,8 @@
 static const uint64_t hashes[] = { 5, UINT64_MAX, 1ull << 63 };
 static const uint64_t parent = 77;
 
+enum { TAIL = 32 };	/* "data_parallel_rank" and its number, at most */
+
 static struct span some(bool as_maps)
 {
 	help_kv_begin(as_maps);
@@ -30,7 +32,6 @@ static void test_both_encodings_say_the_same(void **state)
 		struct kv_event e;
 
 		assert_true(kv_batch_open(&b, some(as_maps)));
-		assert_int_equal(b.rank, 3);
 		assert_int_equal(b.n_left, 4);
 		assert_int_equal(kv_batch_next(&b, &e), KV_EVENT);
 		assert_int_equal(e.kind, KV_STORED);
@@ -113,7 +114,7 @@ static void test_what_engines_send_is_understood_or_bad(void **state)
 
 static const char *const no_batches[] = {
 	"", "\x05", "\xc0", "\x91\x01", "\x92\x01\x05", "\x92\x01\x92\x90",
-	"\x93\x01\x90\xa1x", "\x81\xa2ts\x01", "hello", "\xdd\xff\xff\xff\xff",
+	"\x81\xa2ts\x01", "hello", "\xdd\xff\xff\xff\xff",
 };
 
 static void test_what_is_no_batch_is_refused(void **state)
@@ -134,11 +135,18 @@ static void test_no_truncation_passes(void **state)
 
 		for (size_t len = 0; len < whole.len; len++) {
 			char *cut = malloc(len + 1);	/* ASan sees its edge */
+			enum kv_result last = KV_BAD;
 			struct kv_batch b;
+			struct kv_event e;
 
 			memcpy(cut, whole.ptr, len);
-			assert_false(kv_batch_open(&b, (struct span){ cut,
-				len }));
+			if (kv_batch_open(&b, (struct span){ cut, len }))
+				while ((last = kv_batch_next(&b, &e)) ==
+				    KV_EVENT)
+					;
+			/* Behind the events nothing is looked at. */
+			if (last != KV_BAD)
+				assert_true(whole.len - len <= TAIL);
 			free(cut);
 		}
 	}
