@@ -20,6 +20,7 @@
 #include "home.h"
 #include "http.h"
 #include "kv_feed.h"
+#include "life.h"
 #include "log.h"
 #include "pool.h"
 #include "prefix.h"
@@ -113,42 +114,12 @@ static void tune_prefix(struct target *t, const struct engine_reading *r)
 	    target_capacity(r->block_tokens, r->n_blocks, o->block_tokens));
 }
 
-static int64_t started_ms(const struct engine_reading *r)
-{
-	return r->start_time > 0 && r->start_time < 1e12 ?
-	    (int64_t)(r->start_time * 1000) : 0;
-}
-
-/*
- * Another process than the one we knew: it says so, or a counter that only rises has
- * fallen. What we knew may be of an earlier life of ours: warm.h.
- */
-static bool is_another_process(const struct target *t,
-    const struct engine_reading *r)
-{
-	int64_t was_ms = atomic_load(&life_of(t)->started_ms);
-	int64_t is_ms = started_ms(r);
-	uint64_t was_served = atomic_load(&life_of(t)->served);
-
-	if (was_ms != 0 && is_ms != 0)
-		return was_ms != is_ms;
-	return r->served >= 0 && r->served < (double)was_served;
-}
-
 /* Nobody listened there for a while, another process does now, or it sleeps. */
 static bool lost_its_cache(const struct target *t,
     const struct engine_reading *r)
 {
 	return t->was_down || r->is_asleep != t->is_asleep ||
-	    is_another_process(t, r);
-}
-
-static void note_process(struct target *t, const struct engine_reading *r)
-{
-	if (started_ms(r) != 0)
-		atomic_store(&life_of(t)->started_ms, started_ms(r));
-	if (r->served >= 0 && r->served < 1e18)
-		atomic_store(&life_of(t)->served, (uint64_t)r->served);
+	    life_is_another(life_of(t), r);
 }
 
 /* Booked, and sent so long ago that this page must have seen it. */
@@ -218,7 +189,7 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 	}
 	t->was_down = false;
 	t->is_asleep = r->is_asleep;
-	note_process(t, r);
+	life_note(life_of(t), r);
 	if (r->has_queued)
 		t->stats.queued = r->queued;
 	if (r->has_running)

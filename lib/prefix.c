@@ -5,13 +5,11 @@
 
 #include <stdlib.h>
 
-#include "hash.h"
 #include "must.h"
 
 enum {
 	POSTINGS_PER_HEAD = 2,
 	STEAL_BATCH = 64,
-	ROOT_MAX = 512,
 };
 
 static const uint64_t DEFAULT_SECRET = 0x9e3779b97f4a7c15u;
@@ -444,29 +442,4 @@ uint32_t prefix_capacity(const struct prefix_index *p)
 size_t prefix_bytes(const struct prefix_index *p)
 {
 	return p->bytes;
-}
-
-/* Model and salt in one stretch, as the formula has them; however long they are. */
-static uint64_t chain_root(struct span model, struct span cache_salt)
-{
-	char root[ROOT_MAX];
-
-	if (cache_salt.len == 0)
-		return hash_bytes(model.ptr, model.len, 0);
-	if (model.len + cache_salt.len > sizeof(root))
-		return hash_pair(hash_bytes(model.ptr, model.len, 0),
-		    hash_bytes(cache_salt.ptr, cache_salt.len, 0));
-	if (model.len > 0)
-		memcpy(root, model.ptr, model.len);
-	memcpy(root + model.len, cache_salt.ptr, cache_salt.len);
-	return hash_bytes(root, model.len + cache_salt.len, 0);
-}
-
-void prefix_chain(struct span model, struct span cache_salt, uint64_t *ids,
-    size_t n)
-{
-	uint64_t prev = chain_root(model, cache_salt);
-
-	for (size_t i = 0; i < n; i++)
-		prev = ids[i] = hash_pair(ids[i], prev);
 }

@@ -27,7 +27,7 @@
 	X(msg_close)      \
 	X(msg_data)       \
 	X(msg_size)       \
-	X(msg_more)      
+	X(msg_more)
 
 #define ZMQ_MEMBER(name) __typeof__(&zmq_##name) name;
 struct zmq_table {
