@@ -303,14 +303,16 @@ static uint64_t tokens_of(const struct booking *k, uint64_t bytes)
 static void note_answer(const struct place *at, const struct booking *k,
     const struct record *r)
 {
-	uint64_t n = (tokens_of(k, r->bytes) * PROMPT_TOKEN_BYTES +
-	    at->view->block_bytes / 2) / at->view->block_bytes;
+	uint32_t block_bytes = at->view->block_bytes;
+	uint64_t n;
 
-	if (k->last_block != 0 && r->status == 200 && at->live == k->chosen &&
-	    live_generation(k->chosen) == k->chosen_generation)
-		prefix_answered(at->view->prefix,
-		    at->view->endpoints[at->row].slot, k->last_block,
-		    n < UINT32_MAX ? (uint32_t)n : UINT32_MAX);
+	if (k->last_block == 0 || r->status != 200 || at->live != k->chosen ||
+	    live_generation(k->chosen) != k->chosen_generation)
+		return;
+	n = (tokens_of(k, r->bytes) * PROMPT_TOKEN_BYTES + block_bytes / 2) /
+	    block_bytes;
+	prefix_answered(at->view->prefix, at->view->endpoints[at->row].slot,
+	    k->last_block, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX);
 }
 
 static void note_outcome(const struct place *at, bool is_failure, int64_t now_us,
