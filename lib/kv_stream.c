@@ -11,23 +11,16 @@
 #include "kv_stream.h"
 
 #include <ev.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fault.h"
 #include "hash.h"
 #include "kv_sequence.h"
-#include "zmq_table.h"
+#include "kv_socket.h"
 
 enum {
 	MESSAGES_PER_TURN = 64,	/* then the loop looks at others */
-	FRAMES = 3,
-	NUMBER_BYTES = 8,
-	RECEIVE_HWM = 4096,
-	MESSAGE_MAX = 16 << 20,
-	RECONNECT_MS = 100, RECONNECT_MAX_MS = 2000,
-	HEARTBEAT_MS = 5000, HEARTBEAT_TIMEOUT_MS = 15000,
 	/* llm-d-router, kvevents/zmq_subscriber.go: the same. */
 	REPLAY_IDLE_S = 2, REPLAY_COOLDOWN_S = 30,
 };
@@ -91,113 +84,16 @@ void kv_client_free(struct kv_client *c)
 	free(c);
 }
 
-/* ---- sockets ---- */
-
-static void set_int(void *socket, int option, int value)
-{
-	zmq_table.setsockopt(socket, option, &value, sizeof(value));
-}
-
-/* NULL: no descriptors left, or an address that is none. */
-static void *open_socket(const struct kv_stream *s, int type, uint16_t port)
-{
-	void *socket = zmq_table.socket(s->client->context, type);
-	const char *address = s->options.address;
-	bool is_v6 = strchr(address, ':') != NULL;
-	char url[128];
-
-	if (socket == NULL)
-		return NULL;
-	set_int(socket, ZMQ_LINGER, 0);
-	set_int(socket, ZMQ_RCVHWM, RECEIVE_HWM);
-	set_int(socket, ZMQ_IPV6, is_v6);
-	set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
-	set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
-	set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
-	set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
-	zmq_table.setsockopt(socket, ZMQ_MAXMSGSIZE,
-	    &(int64_t){ MESSAGE_MAX }, sizeof(int64_t));
-	if (type == ZMQ_SUB)
-		zmq_table.setsockopt(socket, ZMQ_SUBSCRIBE, s->topic,
-		    strlen(s->topic));
-	snprintf(url, sizeof(url), is_v6 ? "tcp://[%s]:%u" : "tcp://%s:%u",
-	    address, port);
-	if (zmq_table.connect(socket, url) == 0)
-		return socket;
-	zmq_table.close(socket);
-	return NULL;
-}
-
 static void watch(struct kv_stream *s, void *socket, ev_io *io)
 {
-	size_t len = sizeof(int);
-	int fd = -1;
-
-	zmq_table.getsockopt(socket, ZMQ_FD, &fd, &len);
-	ev_io_set(io, fd, EV_READ);
+	ev_io_set(io, kv_socket_fd(socket), EV_READ);
 	ev_io_start(s->client->loop, io);
 }
 
-/* ---- messages ---- */
-
-struct message {
-	zmq_msg_t frames[FRAMES];
-	int n;			/* of them all, which may be more */
-};
-
-static void message_free(struct message *m)
+static void *open_socket(const struct kv_stream *s, int type, uint16_t port)
 {
-	for (int i = 0; i < m->n && i < FRAMES; i++)
-		zmq_table.msg_close(&m->frames[i]);
-}
-
-/* False: none is there. */
-static bool message_take(struct message *m, void *socket)
-{
-	zmq_msg_t extra;
-	bool is_last;
-
-	for (m->n = 0;; m->n++) {
-		zmq_msg_t *at = m->n < FRAMES ? &m->frames[m->n] : &extra;
-
-		zmq_table.msg_init(at);
-		if (zmq_table.msg_recv(at, socket, ZMQ_DONTWAIT) < 0) {
-			zmq_table.msg_close(at);
-			message_free(m);	/* what came whole comes whole */
-			return false;
-		}
-		is_last = !zmq_table.msg_more(at);
-		if (at == &extra)
-			zmq_table.msg_close(at);
-		if (is_last)
-			break;
-	}
-	m->n++;
-	return true;
-}
-
-static struct span frame(struct message *m, int i)
-{
-	return (struct span){ zmq_table.msg_data(&m->frames[i]),
-		zmq_table.msg_size(&m->frames[i]) };
-}
-
-/* [something, number, payload] */
-static bool message_read(struct message *m, uint64_t *number,
-    struct span *payload)
-{
-	struct span s;
-
-	if (m->n != FRAMES)
-		return false;
-	s = frame(m, 1);
-	if (s.len != NUMBER_BYTES)
-		return false;
-	*number = 0;
-	for (size_t i = 0; i < s.len; i++)
-		*number = *number << 8 | (uint8_t)s.ptr[i];
-	*payload = frame(m, 2);
-	return true;
+	return kv_socket_open(s->client->context, type, s->options.address,
+	    port, s->topic);
 }
 
 static void give_batch(struct kv_stream *s, struct span payload,
@@ -250,16 +146,6 @@ static void finish_replay(struct kv_stream *s)
 	release_held(s);
 }
 
-static void ask_from(struct kv_stream *s, uint64_t first)
-{
-	uint8_t number[NUMBER_BYTES];
-
-	for (size_t i = 0; i < sizeof(number); i++)
-		number[i] = (uint8_t)(first >> (56 - 8 * i));
-	zmq_table.send(s->replay, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-	zmq_table.send(s->replay, number, sizeof(number), ZMQ_DONTWAIT);
-}
-
 /* False: this batch and all that come with it are another process's. */
 static bool is_as_it_was(struct kv_stream *s, uint64_t number,
     struct span payload)
@@ -304,19 +190,19 @@ static void take_end(struct kv_stream *s)
 		return;
 	}
 	s->must_skip = false;
-	ask_from(s, 0);
+	kv_socket_ask(s->replay, 0);
 }
 
 static void on_replay(EV_P_ ev_io *io, int revents)
 {
 	struct kv_stream *s = io->data;
-	struct message m;
+	struct kv_message m;
 
 	(void)revents;
-	while (s->replay != NULL && message_take(&m, s->replay)) {
+	while (s->replay != NULL && kv_message_take(&m, s->replay)) {
 		struct span payload;
 		uint64_t number;
-		bool is_ours = message_read(&m, &number, &payload);
+		bool is_ours = kv_message_read(&m, &number, &payload);
 
 		ev_timer_again(EV_A_ &s->idle);
 		if (!is_ours)
@@ -325,7 +211,7 @@ static void on_replay(EV_P_ ev_io *io, int revents)
 			take_end(s);
 		else
 			take_replayed(s, number, payload);
-		message_free(&m);
+		kv_message_free(&m);
 	}
 }
 
@@ -363,7 +249,7 @@ static bool start_replay(struct kv_stream *s)
 		return false;
 	s->must_check = has_last;
 	s->must_skip = false;
-	ask_from(s, s->sequence.next - has_last);
+	kv_socket_ask(s->replay, s->sequence.next - has_last);
 	ev_io_stop(s->client->loop, &s->live_io);	/* nobody would read it */
 	watch(s, s->replay, &s->replay_io);
 	s->idle.repeat = REPLAY_IDLE_S;
@@ -415,20 +301,20 @@ static void take_live(struct kv_stream *s, uint64_t number, struct span payload)
 static void drain(struct kv_stream *s)
 {
 	struct ev_loop *loop = s->client->loop;
-	struct message m;
+	struct kv_message m;
 	int n = 0;
 
 	ev_timer_stop(loop, &s->again);
 	for (; s->replay == NULL && n < MESSAGES_PER_TURN &&
-	     message_take(&m, s->live); n++) {
+	     kv_message_take(&m, s->live); n++) {
 		struct span payload;
 		uint64_t number;
 
-		if (message_read(&m, &number, &payload))
+		if (kv_message_read(&m, &number, &payload))
 			take_live(s, number, payload);
 		else
 			s->options.calls->garbage(s->options.data);
-		message_free(&m);
+		kv_message_free(&m);
 	}
 	if (n == MESSAGES_PER_TURN)
 		ev_timer_start(loop, &s->again);
