@@ -272,13 +272,13 @@ static int64_t next_delay_ms(const struct target *t, struct rng *rng)
 
 void target_beat(struct target *t, int64_t now_ms, struct rng *rng)
 {
-	if (t->feed != NULL)
-		kv_feed_beat(t->feed, now_ms);
 	if (now_ms < t->due_ms ||
 	    (t->http != NULL && http_target_is_busy(t->http)))
 		return;
 	t->due_ms = now_ms + next_delay_ms(t, rng);
 	t->has_begun = true;
+	if (t->feed != NULL)
+		kv_feed_beat(t->feed, now_ms);
 	mark(t);
 	if (t->http == NULL) {
 		settle(t);
