@@ -3,7 +3,7 @@
  * own word
  *
  * An answer's blocks are known by number only. They stand behind a block of their
- * prompt under keys that no prompt hashes to, take capacity, age and are evicted as all
+ * prompt under keys that no prompt can be made to hash to, take capacity, age and are evicted as all
  * others; when the next turn brings the answer as text, they make way for it.
  */
 #include "prefix_parts.h"
@@ -17,9 +17,11 @@ enum { ANSWER_BLOCKS_MAX = 4096 };
 
 /* ---- answers ---- */
 
-static uint64_t answer_key(uint64_t block, uint32_t i)
+/* By the secret, or a client could name one in its prompt and have it removed. */
+static uint64_t answer_key(const struct prefix_index *p, uint64_t block,
+    uint32_t i)
 {
-	return hash_pair(block, ~(uint64_t)i);
+	return hash_pair(block ^ p->secret, ~(uint64_t)i);
 }
 
 /* How many stand behind the block: 0 .. n - 1 do, since they go last one first. */
@@ -29,14 +31,14 @@ static uint32_t answer_count(const struct prefix_index *p, uint16_t slot,
 	uint32_t low = 0, high = 1;	/* low are there, high are not */
 
 	while (high <= ANSWER_BLOCKS_MAX &&
-	    prefix_find(p, answer_key(block, high - 1), slot) != 0) {
+	    prefix_find(p, answer_key(p, block, high - 1), slot) != 0) {
 		low = high;
 		high *= 2;
 	}
 	while (high - low > 1) {
 		uint32_t mid = low + (high - low) / 2;
 
-		if (prefix_find(p, answer_key(block, mid - 1), slot) != 0)
+		if (prefix_find(p, answer_key(p, block, mid - 1), slot) != 0)
 			low = mid;
 		else
 			high = mid;
@@ -49,12 +51,12 @@ void prefix_retire_answer(struct prefix_index *p, struct holder *h,
 {
 	uint32_t n;
 
-	if (prefix_find(p, answer_key(block, 0), slot) == 0)
+	if (prefix_find(p, answer_key(p, block, 0), slot) == 0)
 		return;		/* nearly always */
 	n = answer_count(p, slot, block);
 	for (; n > 0 && n_new > 0; n--, n_new--)
 		prefix_remove(p, h,
-		    prefix_find(p, answer_key(block, n - 1), slot));
+		    prefix_find(p, answer_key(p, block, n - 1), slot));
 }
 
 static void add_answer(struct prefix_index *p, struct holder *h, uint16_t slot,
@@ -63,7 +65,7 @@ static void add_answer(struct prefix_index *p, struct holder *h, uint16_t slot,
 	uint32_t limit = prefix_limit(p, h);
 	uint32_t first = answer_count(p, slot, block);
 	uint32_t leaf = prefix_find(p, first > 0 ?
-	    answer_key(block, first - 1) : block, slot);
+	    answer_key(p, block, first - 1) : block, slot);
 
 	n = n < limit ? n : limit;
 	if (leaf == 0)
@@ -71,11 +73,11 @@ static void add_answer(struct prefix_index *p, struct holder *h, uint16_t slot,
 	prefix_touch(p, h, leaf);	/* so that making room spares it */
 	prefix_make_room(p, h, n);
 	/* Its own prompt may have had to go: an answer longer than the cache. */
-	if (prefix_find(p, first > 0 ? answer_key(block, first - 1) : block,
+	if (prefix_find(p, first > 0 ? answer_key(p, block, first - 1) : block,
 		slot) != leaf)
 		return;
 	for (uint32_t i = first; i < first + n && i < ANSWER_BLOCKS_MAX; i++) {
-		uint32_t id = prefix_add(p, h, slot, answer_key(block, i), leaf);
+		uint32_t id = prefix_add(p, h, slot, answer_key(p, block, i), leaf);
 
 		if (id == 0)
 			break;

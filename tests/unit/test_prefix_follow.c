@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "prefix.h"
 #include "rng.h"
 
@@ -295,6 +296,30 @@ static void test_answers_keep_to_the_capacity(void **state)
 		}
 }
 
+/* XXH64 is no secret; which blocks stand for an answer is one. */
+static void test_no_prompt_can_name_an_answer(void **state)
+{
+	uint64_t chain[DEPTH], crafted[DEPTH];
+
+	(void)state;
+	chain_of(9, chain);
+	for (uint64_t secret = 1; secret < 50; secret += 2) {
+		struct prefix_index *p = prefix_new(BYTES, SLOTS);
+
+		prefix_key(p, rng_mix(secret));
+		assert_int_equal(prefix_track(p), 0);
+		prefix_join(p, 0, 100);
+		memcpy(crafted, chain, sizeof(crafted));
+		crafted[2] = hash_pair(chain[1], UINT64_MAX);
+		crafted[3] = hash_pair(chain[1] ^ 1, UINT64_MAX);
+		prefix_insert(p, 0, crafted, DEPTH, 0);
+		prefix_insert(p, 0, chain, DEPTH, 2);	/* no answer to retire */
+		assert_int_equal(depth_of(p, 0, crafted, DEPTH), DEPTH);
+		assert_int_equal(prefix_count(p, 0), 2 * DEPTH - 2);
+		prefix_free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_what_did_not_fit_is_counted),
 		cmocka_unit_test(test_an_answer_takes_room_until_it_is_text),
 		cmocka_unit_test(test_answers_keep_to_the_capacity),
+		cmocka_unit_test(test_no_prompt_can_name_an_answer),
 	};
 
 	return cmocka_run_group_tests_name("prefix_follow", tests, NULL, NULL);
