@@ -3,8 +3,9 @@
  * own word
  *
  * An answer's blocks are known by number only. They stand behind a block of their
- * prompt under keys that no prompt can be made to hash to, take capacity, age and are evicted as all
- * others; when the next turn brings the answer as text, they make way for it.
+ * prompt under keys that no prompt can be made to hash to, take capacity, age and are
+ * evicted as all others; when the next turn brings the answer as text, they make way
+ * for it.
  */
 #include "prefix_parts.h"
 
