@@ -14,6 +14,8 @@
 #include "options.h"
 #include "outlier.h"
 #include "pick.h"
+#include "prefix.h"
+#include "prompt.h"
 #include "record.h"
 
 enum {
@@ -23,6 +25,8 @@ enum {
 	 * counts is that it is the same for all endpoints of a pool.
 	 */
 	STREAM_TOKEN_BYTES = 240,
+	/* Of an answer in one piece: its JSON and headers, then text alone. */
+	WHOLE_BYTES = 600,
 	STREAM_TOKENS_MIN = 8,		/* fewer tell more of headers than of speed */
 	UNTOLD_TIMES = 6,
 	QUEUE_TIMEOUT_US = 60 * 1000 * 1000,	/* HAProxy's own, and connecting */
@@ -115,6 +119,7 @@ void books_open(struct books *b, struct span id, struct pick *pick,
 {
 	struct booking old, k = { .live = pick->live, .chosen = pick->live,
 		.tokens = pick->tokens, .ahead = pick->ahead,
+		.max_tokens = pick->max_tokens, .last_block = pick->last_block,
 		.picked_us = now_us, .is_stream = is_stream };
 
 	if (pick->live == NULL)
@@ -359,6 +364,34 @@ static void note_latency(const struct place *at, const struct booking *k,
 		    (float)(now_us - first_us) / (float)tokens, now_us / 1000);
 }
 
+/* Of the answer, by its bytes: nobody tells us the number itself. */
+static uint64_t tokens_of(const struct booking *k, uint64_t bytes)
+{
+	uint64_t tokens = bytes / STREAM_TOKEN_BYTES;
+
+	if (!k->is_stream)
+		tokens = bytes > WHOLE_BYTES ?
+		    (bytes - WHOLE_BYTES) / PROMPT_TOKEN_BYTES : 0;
+	return k->max_tokens > 0 && tokens > k->max_tokens ? k->max_tokens :
+	    tokens;
+}
+
+/* Its engine has it cached behind the prompt: there it takes its room. */
+static void note_answer(const struct place *at, const struct booking *k,
+    const struct record *r)
+{
+	uint32_t block_bytes = at->view->block_bytes;
+	uint64_t n;
+
+	if (k->last_block == 0 || r->status != 200 || at->live != k->chosen ||
+	    live_generation(k->chosen) != k->chosen_generation)
+		return;
+	n = (tokens_of(k, r->bytes) * PROMPT_TOKEN_BYTES + block_bytes / 2) /
+	    block_bytes;
+	prefix_answered(at->view->prefix, at->view->endpoints[at->row].slot,
+	    k->last_block, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX);
+}
+
 static void note_outcome(const struct place *at, bool is_failure, int64_t now_us,
     struct counters *c)
 {
@@ -405,6 +438,8 @@ struct held *books_end(struct books *b, const struct fleet *fleet,
 		return NULL;
 	if (is_booked && k.chosen != served.live)
 		note_move(&served, &k, r, now_us, c);
+	if (is_booked)
+		note_answer(&served, &k, r);
 	if (is_booked && blame == RECORD_SERVED)
 		note_latency(&served, &k, r, now_us);
 	if (blame != RECORD_NEUTRAL)

@@ -38,7 +38,16 @@
 	X(server_failures, "requests that their endpoint failed")       \
 	X(ejections, "endpoints ejected for their failures")            \
 	X(written_off, "bookings given up: the engine has none of them") \
-	X(overdue, "bookings given up: they must be over by now")
+	X(overdue, "bookings given up: they must be over by now")       \
+	X(kv_batches, "batches of KV events that engines published")    \
+	X(kv_replayed, "of these, asked for again after a gap")         \
+	X(kv_events, "events in them")                                  \
+	X(kv_chains, "prompts whose blocks are followed")               \
+	X(kv_ambiguous, "chains of blocks that could be of several prompts") \
+	X(kv_dropped, "text blocks dropped because an engine dropped theirs") \
+	X(kv_cleared, "endpoints purged: cleared, restarted or a gap")  \
+	X(kv_lost, "gaps that could not be closed")                     \
+	X(kv_garbage, "messages that could not be read")
 
 struct counters {
 #define COUNTER_FIELD(name, help) _Atomic uint64_t name;

@@ -28,6 +28,7 @@ enum engine_role {
 	ENGINE_N_BLOCKS,	/* KV blocks of the engine */
 	ENGINE_CACHE_INFO,	/* labels carry the two numbers above */
 	ENGINE_START_TIME,	/* of the process, Unix seconds */
+	ENGINE_SERVED,		/* any counter of it: falls when it restarts */
 	ENGINE_AWAKE,		/* 0: asleep, its cache is gone; else awake */
 	ENGINE_LORA,		/* labels carry adapters; the latest time counts */
 	ENGINE_ATTRIBUTE,	/* of that name, for plugins; any finite number */
@@ -67,6 +68,7 @@ struct engine_reading {
 	uint32_t block_tokens, n_blocks;	/* 0: not told; n_blocks summed over
 					   data-parallel engines */
 	double start_time;		/* 0: not told */
+	double served;			/* below 0: not told */
 	bool is_asleep;
 	struct endpoint_extras extras;	/* the scan's, until its next page */
 };

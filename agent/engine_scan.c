@@ -251,6 +251,8 @@ enum prom_result engine_scan_end(struct engine_scan *s,
 		out->n_blocks = saturated(s->n_blocks.sum);
 	if (!role_value(s, ENGINE_START_TIME, &out->start_time))
 		out->start_time = 0;
+	if (!role_value(s, ENGINE_SERVED, &out->served))
+		out->served = -1;
 	out->is_asleep = role_value(s, ENGINE_AWAKE, &awake) && awake == 0;
 	out->extras.lora = read_adapters(s);
 	out->extras.attributes = fold_attributes(s);

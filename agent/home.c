@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "discover.h"
+#include "log.h"
 #include "pool.h"
 #include "prefix.h"
+#include "span.h"
+#include "warm.h"
 
 static bool slot_take(struct pool *p, uint16_t *slot)
 {
@@ -96,6 +99,22 @@ static uint32_t capacity_blocks(const struct pool *p)
 	return p->prefix_options.capacity_tokens / p->prefix_options.block_tokens;
 }
 
+static void warm_up(struct home *h)
+{
+	struct pool *p = h->pool;
+	struct engine_life *life = &pool_live_of(p->live)->lives[h->slot];
+	uint32_t n;
+
+	atomic_store(&life->started_ms, 0);	/* the slot was another's */
+	atomic_store(&life->served, 0);
+	n = p->warm != NULL ? warm_take(p->warm, span_of(h->name),
+	    span_of(h->addr_text), p->prefix, h->slot, life) : 0;
+
+	if (n > 0)
+		log_info("prefix.warm", "pool=%s endpoint=%s blocks=%u", p->name,
+		    h->name, n);
+}
+
 struct home *home_new(struct pool *p, const struct endpoint_spec *s)
 {
 	struct home *h = calloc(1, sizeof(*h));
@@ -116,6 +135,7 @@ struct home *home_new(struct pool *p, const struct endpoint_spec *s)
 		return NULL;
 	}
 	prefix_join(p->prefix, h->slot, capacity_blocks(p));
+	warm_up(h);
 	p->refs++;
 	return h;
 }

@@ -28,6 +28,7 @@
 #include "scrape.h"
 #include "sd_notify.h"
 #include "upgrade.h"
+#include "warm.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -155,16 +156,32 @@ static void on_usr1(EV_P_ ev_signal *signal, int revents)
 	epoch_offline(h->fleet, slot_of_main(h));
 }
 
+/* What our successor, or we ourselves one day, begin with. */
+static void save_prefixes(struct house *h)
+{
+	const struct fleet *fleet;
+
+	epoch_online(h->fleet, slot_of_main(h));
+	fleet = epoch_get(h->fleet);
+	for (size_t i = 0; i < fleet->n_pools; i++)
+		warm_save(fleet->pools[i], clock_unix_ms());
+	epoch_offline(h->fleet, slot_of_main(h));
+}
+
+/* The new one reads while we still serve: what comes in between, it does not know. */
 static void on_usr2(EV_P_ ev_signal *signal, int revents)
 {
 	struct house *h = signal->data;
 
 	(void)loop;
 	(void)revents;
-	if (h->is_ready)
-		upgrade_start(h->upgrade);
-	else
+	if (!h->is_ready) {
 		log_error("upgrade.refused", "err=\"not ready ourselves yet\"");
+		return;
+	}
+	if (upgrade_child(h->upgrade) == 0)
+		save_prefixes(h);
+	upgrade_start(h->upgrade);
 }
 
 static void catch_signal(struct house *h, ev_signal *watcher, int signum,
@@ -354,11 +371,15 @@ static int build_books(struct house *h, const struct options *o)
 
 static void take_down(struct house *h)
 {
+	bool is_replaced = upgrade_child(h->upgrade) != 0;
+
 	ev_timer_stop(h->loop, &h->pools_look);
 	acceptor_close(h->acceptor);
 	handover_close(h->from);
 	watch_stop(h->watch);
 	stop_threads(h);
+	if (h->is_ready && !is_replaced)
+		save_prefixes(h);
 	follow_close(h->follow);
 	if (h->fleet != NULL) {
 		epoch_reclaim(h->fleet);

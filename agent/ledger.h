@@ -35,6 +35,8 @@ struct booking {
 	uint32_t chosen_generation;
 	uint32_t tokens;		/* on live->tokens */
 	uint32_t ahead;			/* of them, when it was picked: pick.h */
+	uint32_t max_tokens;		/* of pick.h */
+	uint64_t last_block;
 	int64_t picked_us, first_us;	/* clock_us(); first token: 0, not yet */
 	bool is_stream;
 	struct booking_helper helpers[BOOKING_HELPERS];

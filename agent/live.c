@@ -21,6 +21,7 @@ struct mapping {
 	_Alignas(64) _Atomic uint64_t cold[PREFIX_SLOTS_MAX];
 	_Alignas(64) _Atomic uint64_t sessions[LIVE_SESSIONS];
 	_Alignas(64) struct endpoint_pace pace[PREFIX_SLOTS_MAX];
+	_Alignas(64) struct engine_life lives[PREFIX_SLOTS_MAX];
 };
 
 _Static_assert(sizeof(struct endpoint_live) == 64, "a cache line");
@@ -68,6 +69,7 @@ struct endpoint_live *live_new(void)
 	m->pool.cold = m->cold;
 	m->pool.sessions = m->sessions;
 	m->pool.pace = m->pace;
+	m->pool.lives = m->lives;
 	return m->live;
 }
 

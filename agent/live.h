@@ -64,6 +64,12 @@ struct endpoint_pace {
 	_Atomic uint64_t adapters[PACE_ADAPTERS];	/* sent there, latest first */
 };
 
+/* Which process its engine is: target.h writes, warm.h keeps it beyond ours. */
+struct engine_life {
+	_Atomic int64_t started_ms;	/* Unix time; 0: not told */
+	_Atomic uint64_t served;	/* a counter of it; 0: not told */
+};
+
 /* Of a pool. What it points to is touched by those who use it only; may be NULL. */
 struct pool_live {
 	_Atomic uint32_t n_held;	/* requests that wait: flow.h */
@@ -71,6 +77,7 @@ struct pool_live {
 	_Atomic uint64_t *cold;		/* by slot: the last one there */
 	_Atomic uint64_t *sessions;	/* LIVE_SESSIONS of them: plugins/session.h */
 	struct endpoint_pace *pace;	/* by slot */
+	struct engine_life *lives;	/* by slot */
 };
 
 /* As many elements as a pool may have slots, zeroed, touched as they are used. NULL

@@ -61,6 +61,15 @@ struct scrape_options {
 	const char *ca_file;	/* https: NULL = the system's */
 };
 
+/* kv_feed.h. Names: llm-d-router, podDiscoveryConfig of kvEventsConfig. */
+struct kv_options {
+	bool enabled;			/* `kvEvents` is there */
+	uint16_t port;			/* socketPort, 5557 */
+	uint16_t replay_port;		/* replaySocketPort; 0: none */
+	uint32_t ranks;			/* data parallel, at ports in a row; 1 */
+	const char *topic;		/* topicFilter; "": all */
+};
+
 /* The prefix index; names follow llm-d's approx-prefix-cache-producer. */
 struct prefix_options {
 	uint32_t block_tokens;		/* blockSizeTokens, default 64 */
@@ -69,6 +78,9 @@ struct prefix_options {
 	bool auto_tune;			/* take the engine's own capacity when
 					   it tells one; default true */
 	size_t max_bytes;		/* of the pool's index; 16 MiB */
+	const char *snapshot;		/* warm.h: file; NULL: none */
+	int64_t snapshot_max_age_ms;	/* snapshotMaxAge, 10 m */
+	struct kv_options kv;
 };
 
 /* What becomes of a request that the agent cannot schedule. GIE proposal 004. */

@@ -153,6 +153,18 @@ void pick_undo(struct pick *pick)
 	pick->live = NULL;
 }
 
+/* Where its answer will stand. The last block is hardly ever full. */
+static void note_end(struct pick *out, const struct request *r)
+{
+	size_t n = r->n_chains == 1 ? r->chains[0].n : 0;
+
+	if (n > 0)
+		out->last_block = r->blocks[r->chains[0].first +
+		    (n > 1 ? n - 2 : 0)];
+	out->max_tokens = r->max_tokens < UINT32_MAX ?
+	    (uint32_t)r->max_tokens : 0;
+}
+
 static void remember_prompt(const struct run *run)
 {
 	const struct request *r = run->choice.request;
@@ -199,6 +211,7 @@ static void conclude(struct pick *out, const struct course *c)
 	for (size_t i = 0; i < out->n; i++)
 		out->choices[i] = endpoint_of(primary, i);
 	remember_prompt(primary);
+	note_end(out, primary->choice.request);
 	if (has_won(prefill)) {
 		out->helpers[0] = put_in_flight(prefill);
 		out->prefill = endpoint_of(prefill, 0);

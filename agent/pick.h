@@ -48,6 +48,8 @@ struct pick {
 	struct endpoint_live *live;	/* of who was picked, if counts were raised */
 	uint32_t tokens;		/* by how many its tokens were */
 	uint32_t ahead;			/* tokens there before; PICK_WAITS: no matter */
+	uint32_t max_tokens;		/* of the answer, as asked for; 0: not said */
+	uint64_t last_block;	/* of the prompt, the last full one; 0: no prompt */
 	/* The rest is set for a pick by several profiles, or by rank. */
 	struct pick_helper helpers[PICK_HELPERS];
 	const struct endpoint *prefill;		/* NULL: choices[0] does it */

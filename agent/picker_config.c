@@ -109,7 +109,7 @@ static const struct {
 	const char *section;
 	const char *keys[6];
 } ours[] = {
-	{ "prefix", { "maxBytes" } },
+	{ "prefix", { "maxBytes", "snapshot", "snapshotMaxAge", "kvEvents" } },
 	{ "saturation", { "retryAfter" } },
 	{ "metrics", { "enabled", "interval", "timeout", "staleAfter",
 		"maxBytes" } },
@@ -175,13 +175,17 @@ static void apply_scrape(const struct picker_config *c,
 void picker_config_apply(const struct picker_config *c,
     struct pool_options *pool)
 {
-	size_t max_bytes = pool->prefix.max_bytes;
+	struct prefix_options kept = pool->prefix;
 	int64_t retry_after_s = pool->saturation.retry_after_s;
 
 	pool->schedule = c->schedule;
 	if (c->prefix != NULL) {
 		pool->prefix = *c->prefix;
-		pool->prefix.max_bytes = max_bytes;
+		pool->prefix.max_bytes = kept.max_bytes;
+		pool->prefix.snapshot = kept.snapshot;
+		pool->prefix.snapshot_max_age_ms = kept.snapshot_max_age_ms;
+		if (kept.kv.enabled)	/* said of the approximate one */
+			pool->prefix.kv = kept.kv;
 	}
 	if (c->saturation != NULL) {
 		pool->saturation = *c->saturation;

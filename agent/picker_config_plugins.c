@@ -139,6 +139,7 @@ static const struct {
 	const char *type, *key;
 } producer_names[] = {
 	{ "prefix-cache-scorer", "prefixMatchInfoProducerName" },
+	{ "precise-prefix-cache-scorer", "prefixMatchInfoProducerName" },
 	{ "no-hit-lru-scorer", "prefixMatchInfoProducerName" },
 	{ "no-hit-lru-scorer", "prefixPluginName" },
 	{ "latency-scorer", "prefixMatchInfoProducerName" },
@@ -351,7 +352,8 @@ static bool is_left_over(const struct entry *e)
 
 static void tell_left_over(struct decoding *d, const struct entry *e)
 {
-	if (e->is_referred || e->other->role == OTHER_PREFIX)
+	if (e->is_referred || e->other->role == OTHER_PREFIX ||
+	    e->other->role == OTHER_PRECISE)
 		picker_config_tell(d, e->type.line, MIGRATION_NOT_HONOURED,
 		    e->type.name, "another one of its kind is used");
 	else

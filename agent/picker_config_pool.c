@@ -18,7 +18,11 @@
 
 #define DEFAULT_DETECTOR "utilization-detector"
 
-enum { BLOCK_TOKENS_MIN = 64, MATCH_TOKENS_MAX = 1 << 27 };
+enum {
+	BLOCK_TOKENS_MIN = 64, MATCH_TOKENS_MAX = 1 << 27,
+	/* As our own presets: llm-d's precise index has no such limits. */
+	PRECISE_MATCH_TOKENS = 131072, PRECISE_CAPACITY_TOKENS = 131072,
+};
 
 /* ---- gates ---- */
 
@@ -188,18 +192,58 @@ static uint32_t at_most(uint64_t v, uint32_t max)
 	return v < max ? (uint32_t)v : max;
 }
 
+/* The producer itself counts for more than the scorer that wraps one. */
+static struct entry *find_precise(struct decoding *d)
+{
+	struct entry *first = first_of(d, OTHER_PRECISE);
+
+	for (size_t i = 0; i < d->doc.n_entries; i++) {
+		struct entry *e = &d->doc.entries[i];
+
+		if (e->other != NULL && e->other->role == OTHER_PRECISE &&
+		    e->scorer == NULL)
+			return e;
+	}
+	return first;
+}
+
+/* The rest is as the approximate producer has it by default. */
+static void take_precise(struct decoding *d, struct entry *e,
+    struct prefix_options *o)
+{
+	const struct precise_producer *from = e->other_params;
+	uint32_t tokens = from->block_tokens > 0 ? from->block_tokens :
+	    from->old_block_tokens;
+
+	e->is_taken = true;
+	*o = (struct prefix_options){ .auto_tune = true,
+		.block_tokens = tokens > BLOCK_TOKENS_MIN ? tokens :
+		    BLOCK_TOKENS_MIN,
+		.max_match_tokens = PRECISE_MATCH_TOKENS,
+		.capacity_tokens = PRECISE_CAPACITY_TOKENS,
+		.kv = { .enabled = true, .port = from->port,
+			.replay_port = from->replay_port, .ranks = 1,
+			.topic = from->topic != NULL ? from->topic : "" } };
+	d->config->prefix = o;
+}
+
 /* Source: GetBlockSize() and resolveMaxBlocks() of approximateprefix. */
 static int take_prefix(struct decoding *d)
 {
 	struct entry *e = first_of(d, OTHER_PREFIX);
 	struct prefix_options *o = arena_zalloc(d->in->arena, sizeof(*o));
 	const struct prefix_producer *from;
+	struct entry *precise = find_precise(d);
 	uint64_t tokens;
 
-	if (e == NULL)
+	if (e == NULL && precise == NULL)
 		return 0;
 	if (o == NULL)
 		return conf_no_memory(d->in);
+	if (precise != NULL) {
+		take_precise(d, precise, o);
+		return 0;
+	}
 	e->is_taken = true;
 	from = e->other_params;
 	o->auto_tune = from->auto_tune;
@@ -213,6 +257,7 @@ static int take_prefix(struct decoding *d)
 	o->max_match_tokens = at_most(tokens, MATCH_TOKENS_MAX);
 	o->capacity_tokens = at_most((uint64_t)from->capacity_blocks *
 	    o->block_tokens, UINT32_MAX);
+	o->kv.topic = "";
 	d->config->prefix = o;
 	return 0;
 }

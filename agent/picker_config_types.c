@@ -146,6 +146,97 @@ static const struct conf_table prefix_producer_table = {
 	.check = check_prefix,
 };
 
+/* ---- KV events ---- */
+
+/* Of a part that we do not have; what is in it changes nothing here. */
+static int decode_ignored(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	(void)in;
+	(void)row;
+	(void)value;
+	(void)out;
+	return 0;
+}
+
+#define PRECISE(field) offsetof(struct precise_producer, field)
+
+static const struct conf_row discovery_rows[] = {
+	{ .key = "socketPort", .decode = conf_u16, .preset = "5557", .min = 1,
+	  .offset = PRECISE(port), .help = "where each endpoint publishes" },
+	{ .key = "replaySocketPort", .decode = conf_u16, .preset = "0",
+	  .offset = PRECISE(replay_port), .help = "0: nowhere" },
+	{ .key = "podLabelSelector", .decode = decode_ignored,
+	  .help = "all endpoints of the pool" },
+	{ .key = "podNamespace", .decode = decode_ignored,
+	  .help = "all endpoints of the pool" },
+};
+
+static const struct conf_table discovery_table = {
+	.what = "podDiscoveryConfig", .rows = discovery_rows,
+	.n_rows = sizeof(discovery_rows) / sizeof(*discovery_rows),
+};
+
+/* The same format from both. */
+static const char *const event_engines[] = { "vllm", "sglang", NULL };
+
+static const struct conf_row event_rows[] = {
+	{ .key = "zmqEndpoint", .decode = decode_elsewhere,
+	  .help = "discoverPods: true, since we connect to each endpoint" },
+	{ .key = "topicFilter", .decode = decode_text,
+	  .offset = PRECISE(topic), .help = "beginning of the topics" },
+	{ .key = "concurrency", .decode = decode_ignored, .help = "one thread" },
+	{ .key = "engineType", .decode = conf_enum, .preset = "vllm",
+	  .names = event_engines, .offset = PRECISE(engine),
+	  .help = "vllm or sglang" },
+	{ .key = "discoverPods", .decode = decode_ignored,
+	  .help = "endpoints are the pool's own" },
+	{ .key = "podDiscoveryConfig", .decode = conf_section, .preset = "{}",
+	  .table = &discovery_table, .help = "ports" },
+};
+
+static const struct conf_table event_table = {
+	.what = "kvEventsConfig", .rows = event_rows,
+	.n_rows = sizeof(event_rows) / sizeof(*event_rows),
+};
+
+static const struct conf_row token_rows[] = {
+	{ .key = "blockSizeTokens", .decode = conf_u32, .max = BLOCK_TOKENS_MAX,
+	  .offset = PRECISE(block_tokens), .help = "64 at least" },
+	{ .key = "blockSize", .decode = conf_u32, .max = BLOCK_TOKENS_MAX,
+	  .offset = PRECISE(old_block_tokens), .help = "deprecated" },
+	{ .key = "hashSeed", .decode = decode_ignored,
+	  .help = "the engine's hashes are taken as they are" },
+	{ .key = "hashAlgorithm", .decode = decode_ignored,
+	  .help = "the engine's hashes are taken as they are" },
+};
+
+static const struct conf_table token_table = {
+	.what = "tokenProcessorConfig", .rows = token_rows,
+	.n_rows = sizeof(token_rows) / sizeof(*token_rows),
+};
+
+static const struct conf_row precise_rows[] = {
+	{ .key = "tokenProcessorConfig", .decode = conf_section,
+	  .preset = "{}", .table = &token_table, .help = "blocks" },
+	{ .key = "indexerConfig", .decode = decode_ignored,
+	  .help = "`prefix: {maxBytes: ...}` of agent.yaml bounds the index" },
+	{ .key = "kvEventsConfig", .decode = conf_section, .preset = "{}",
+	  .table = &event_table, .help = "where events come from" },
+	{ .key = "speculativeIndexing", .decode = conf_bool, .preset = "false",
+	  .offset = PRECISE(is_speculative), .help = "always" },
+	{ .key = "speculativeTTL", .decode = decode_ignored,
+	  .help = "until the engine says otherwise" },
+	{ .key = "fullReportRepair", .decode = decode_ignored,
+	  .help = "engines are not asked for reports" },
+};
+
+static const struct conf_table precise_table = {
+	.what = "precise-prefix-cache-producer",
+	.size = sizeof(struct precise_producer), .rows = precise_rows,
+	.n_rows = sizeof(precise_rows) / sizeof(*precise_rows),
+};
+
 /* ---- policies ---- */
 
 static const struct conf_row usage_limit_rows[] = {
@@ -168,6 +259,9 @@ static const struct conf_table usage_limit_table = {
 
 static const char estimated[] =
     "tokens are estimated, 4 bytes each, as its `estimate` backend";
+static const char follows_text[] =
+    "no tokenizer: prompts are followed as text, from when they are sent until their "
+    "engine says that it dropped them; tiers have no weights";
 static const char no_prompt[] = "its requests are picked without their prompt";
 static const char no_models[] =
     "models are not asked for: adapters come from the metrics";
@@ -190,6 +284,10 @@ static const struct other_type types[] = {
 	{ "approx-prefix-cache-producer", OTHER_PREFIX, ALIKE,
 	  "the same hashes; leaves are evicted before roots, and insertion does not "
 	  "lag", &prefix_producer_table, 0 },
+	{ "precise-prefix-cache-producer", OTHER_PRECISE, ALIKE, follows_text,
+	  &precise_table, 0 },
+	{ "precise-prefix-cache-scorer", OTHER_PRECISE, ALIKE, follows_text,
+	  &precise_table, 0 },
 	{ "inflight-load-producer", OTHER_NOTHING, ALIKE,
 	  "counts are raised with the pick and given back by HAProxy's log line; "
 	  "output tokens are not estimated", NULL, 0 },

@@ -28,6 +28,15 @@ struct prefix_producer {
 	uint32_t old_block_tokens;	/* blockSize, deprecated */
 };
 
+/* Of precise-prefix-cache-producer, and of the scorer that wraps one. */
+struct precise_producer {
+	uint32_t block_tokens, old_block_tokens;	/* blockSize, deprecated */
+	uint16_t port, replay_port;
+	const char *topic;
+	int engine;
+	bool is_speculative;
+};
+
 /* Of core-metrics-extractor. */
 struct metrics_extractor {
 	const char *engine;	/* NULL: not given */
@@ -46,6 +55,7 @@ enum other_role {
 	OTHER_USAGE_LIMIT,		/* struct usage_limit, or no parameters */
 	OTHER_FIRST_TAKEN,		/* from here on the pool takes one of each */
 	OTHER_PREFIX = OTHER_FIRST_TAKEN,	/* struct prefix_producer */
+	OTHER_PRECISE,			/* struct precise_producer */
 	OTHER_SCRAPE,			/* struct scrape_source */
 	OTHER_EXTRACTOR,		/* struct metrics_extractor */
 	OTHER_SATURATION,		/* as a filter: plugins/detector.h */

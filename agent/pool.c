@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "discover.h"
 #include "home.h"
 #include "log.h"
@@ -17,6 +18,10 @@
 #include "prefix.h"
 #include "prompt.h"
 #include "target.h"
+#include "warm.h"
+
+/* Whose endpoints have not come by then has none that come back. */
+enum { WARM_MS = 10 * 60 * 1000 };
 
 /* Who is in the pool: shared by all views until the set changes. */
 struct membership {
@@ -97,10 +102,13 @@ struct pool *pool_new(const struct pool_options *options)
 	p->free_slots = calloc(PREFIX_SLOTS_MAX, sizeof(*p->free_slots));
 	p->prefix = prefix_new(options->prefix.max_bytes, PREFIX_SLOTS_MAX);
 	if (p->name == NULL || p->live == NULL || p->free_slots == NULL ||
-	    p->prefix == NULL) {
+	    p->prefix == NULL || (options->prefix.kv.enabled &&
+		prefix_track(p->prefix) != 0)) {
 		pool_unref(p);
 		return NULL;
 	}
+	p->warm = warm_load(options, clock_unix_ms());
+	p->warm_until_ms = clock_ms() + WARM_MS;
 	if (options->scheduling != NULL)
 		picker_config_warn(options->scheduling, p->name);
 	log_info("pool.new", "pool=%s prefix_bytes=%zu prefix_blocks=%u "
@@ -115,6 +123,7 @@ void pool_unref(struct pool *p)
 	if (--p->refs > 0)
 		return;
 	must(p->n_targets == 0 && p->members == NULL);
+	warm_free(p->warm);
 	prefix_free(p->prefix);
 	free(p->free_slots);
 	if (p->live != NULL)
@@ -240,6 +249,8 @@ int pool_update(struct pool *p, const struct pool_context *context,
 	for (size_t i = 0; i < n; i++)
 		target_set_ready(targets[i], sorted[i]->ready);
 	free_others(p->targets, p->n_targets, targets, n);
+	for (size_t i = 0; i < n; i++)	/* behind those who held their ports */
+		target_follow(targets[i]);
 	free(p->targets);
 	membership_unref(p->members);
 	p->targets = targets;
@@ -307,6 +318,16 @@ static bool copy_extras(const struct pool *p, struct endpoint_extras **out)
 	return true;
 }
 
+/* Its memory is worth having back. */
+static void cool_down(struct pool *p, int64_t now_ms)
+{
+	if (p->warm == NULL ||
+	    (now_ms < p->warm_until_ms && !warm_is_spent(p->warm)))
+		return;
+	warm_free(p->warm);
+	p->warm = NULL;
+}
+
 const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 {
 	size_t n = p->n_targets;
@@ -314,6 +335,7 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 
 	if (v == NULL)
 		return NULL;
+	cool_down(p, now_ms);
 	if (!copy_extras(p, &v->extras)) {
 		free(v);
 		return NULL;

@@ -20,9 +20,11 @@ struct endpoint_spec;
 struct engine;
 struct http_client;
 struct ev_loop;
+struct kv_client;
 struct membership;
 struct rng;
 struct target;
+struct warm;
 
 struct pool {
 	unsigned refs;		/* the scraper, and every home and view */
@@ -31,6 +33,8 @@ struct pool {
 	struct endpoint_live *live;		/* by slot */
 	struct prefix_index *prefix;
 	struct prefix_options prefix_options;	/* what the index was made with */
+	struct warm *warm;	/* of an earlier process, for who joins; or NULL */
+	int64_t warm_until_ms;
 
 	uint16_t *free_slots;	/* a stack */
 	size_t n_free, n_slots;	/* n_slots: high-water mark */
@@ -49,6 +53,7 @@ void pool_unref(struct pool *p);
 /* What a pool's targets need from their thread. */
 struct pool_context {
 	struct http_client *http;
+	struct kv_client *kv;		/* NULL: no pool wants it, or no libzmq */
 	struct rng *rng;
 	const struct engine *(*engine)(void *data, const char *name);
 	void *data;

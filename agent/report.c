@@ -32,7 +32,7 @@ static uint64_t sum_of(const struct counters *const *threads, size_t n,
 
 void report_counters(const struct counters *const *threads, size_t n)
 {
-	char line[1536];
+	char line[2048];
 	int len = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows) &&

@@ -19,7 +19,9 @@
 #include "epoch.h"
 #include "fleet.h"
 #include "flow_control.h"
+#include "fault.h"
 #include "http.h"
+#include "kv_stream.h"
 #include "log.h"
 #include "mailbox.h"
 #include "options.h"
@@ -50,6 +52,7 @@ struct scraper {
 	struct pool_context context;	/* what targets need of us */
 	struct flow_control *flow;	/* NULL: nobody waits */
 	struct counters counters;
+	struct kv_client *kv;		/* NULL until a pool wants events */
 
 	struct options *options;
 	struct engine_set *engines;
@@ -124,6 +127,23 @@ static void set_beat(struct scraper *s)
 	ev_set_io_collect_interval(s->loop, (double)BEAT_MIN_MS / 1000.);
 }
 
+/* libzmq is loaded when the first pool asks for it. */
+static void prepare_events(struct scraper *s, const struct options *o)
+{
+	struct fault why = { 0 };
+	char text[640];
+	bool is_wanted = false;
+
+	for (size_t i = 0; i < o->n_pools; i++)
+		is_wanted |= o->pools[i].prefix.kv.enabled;
+	if (!is_wanted || s->kv != NULL)
+		return;
+	s->context.kv = s->kv = kv_client_new(s->loop, &why);
+	if (s->kv == NULL)
+		log_error("kv.client", "err=\"%s\"", fault_text(&why, text,
+		    sizeof(text)));
+}
+
 /*
  * Takes `o` and `engines` over, or leaves everything as it was: what can fail comes
  * first. A pool that stays keeps its slots, numbers and prefix memory, and its
@@ -141,6 +161,7 @@ static int configure(struct scraper *s, struct options *o,
 	s->engines = engines;
 	s->options = o;
 	s->context.reconcile_after_ms = o->feedback.reconcile_after_ms;
+	prepare_events(s, o);
 	sources_replace(&s->sources, &next);
 	sources_start(&s->sources, s->loop, on_found, s);
 	set_beat(s);
@@ -191,6 +212,7 @@ static void *scraper_main(void *arg)
 static void scraper_free(struct scraper *s)
 {
 	sources_close(&s->sources);
+	kv_client_free(s->kv);
 	ev_timer_stop(s->loop, &s->beat);
 	http_client_free(s->http);
 	mailbox_free(s->mailbox);

@@ -33,7 +33,8 @@ static bool same_prefix(const struct prefix_options *a,
 	return a->block_tokens == b->block_tokens &&
 	    a->max_match_tokens == b->max_match_tokens &&
 	    a->capacity_tokens == b->capacity_tokens &&
-	    a->auto_tune == b->auto_tune && a->max_bytes == b->max_bytes;
+	    a->auto_tune == b->auto_tune && a->max_bytes == b->max_bytes &&
+	    a->kv.enabled == b->kv.enabled;
 }
 
 /* The pool of that name, if its index is what the new options want. */

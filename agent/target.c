@@ -19,6 +19,8 @@
 #include "fault.h"
 #include "home.h"
 #include "http.h"
+#include "kv_feed.h"
+#include "life.h"
 #include "log.h"
 #include "pool.h"
 #include "prefix.h"
@@ -45,6 +47,7 @@ struct target {
 	const struct engine *engine;
 	struct http_target *http;	/* NULL: scraping is off, or no address */
 	struct engine_scan *scan;
+	struct kv_feed *feed;	/* NULL: its pool wants none */
 	int64_t due_ms;
 	uint32_t marks[2];	/* picked, when the last two fetches began */
 	unsigned n_failures;	/* in a row */
@@ -55,7 +58,6 @@ struct target {
 	bool was_down;		/* it restarted, if it comes back */
 	bool has_begun;		/* its first fetch, at least */
 	bool is_asleep;
-	double start_time;	/* of the engine's process, if it tells */
 	struct excess excess;
 	struct endpoint_stats stats;
 	struct endpoint_extras extras;	/* ours: extras_keep() */
@@ -76,6 +78,11 @@ static struct endpoint_pace *pace_of(const struct target *t)
 	return &pool_live_of(t->home->pool->live)->pace[t->home->slot];
 }
 
+static struct engine_life *life_of(const struct target *t)
+{
+	return &pool_live_of(t->home->pool->live)->lives[t->home->slot];
+}
+
 static void settle(struct target *t)
 {
 	t->stats.settled = t->marks[1];
@@ -88,17 +95,23 @@ static void mark(struct target *t)
 	    memory_order_relaxed);
 }
 
+uint32_t target_capacity(uint32_t engine_block_tokens, uint32_t engine_blocks,
+    uint32_t block_tokens)
+{
+	uint64_t n = (uint64_t)engine_block_tokens * engine_blocks / block_tokens;
+
+	return n < UINT16_MAX ? (uint32_t)n : UINT16_MAX;
+}
+
 /* Tokens the engine says it can keep, as blocks of ours. */
 static void tune_prefix(struct target *t, const struct engine_reading *r)
 {
 	const struct prefix_options *o = &t->home->pool->prefix_options;
-	uint64_t tokens = (uint64_t)r->block_tokens * r->n_blocks;
 
-	if (!o->auto_tune || tokens == 0)
+	if (!o->auto_tune || r->block_tokens == 0 || r->n_blocks == 0)
 		return;
-	tokens /= o->block_tokens;
 	prefix_set_capacity(t->home->pool->prefix, t->home->slot,
-	    tokens < UINT16_MAX ? (uint32_t)tokens : UINT16_MAX);
+	    target_capacity(r->block_tokens, r->n_blocks, o->block_tokens));
 }
 
 /* Nobody listened there for a while, another process does now, or it sleeps. */
@@ -106,8 +119,7 @@ static bool lost_its_cache(const struct target *t,
     const struct engine_reading *r)
 {
 	return t->was_down || r->is_asleep != t->is_asleep ||
-	    (t->start_time != 0 && r->start_time != 0 &&
-		t->start_time != r->start_time);
+	    life_is_another(life_of(t), r);
 }
 
 /* Booked, and sent so long ago that this page must have seen it. */
@@ -168,6 +180,8 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 
 	if (lost_its_cache(t, r)) {
 		prefix_purge(t->home->pool->prefix, t->home->slot);
+		if (t->feed != NULL)
+			kv_feed_reset(t->feed);
 		log_info("scrape.restarted", "pool=%s endpoint=%s asleep=%d "
 		    "prefix=purged", t->home->pool->name, t->home->name,
 		    r->is_asleep);
@@ -175,8 +189,7 @@ static void take_reading(struct target *t, const struct engine_reading *r)
 	}
 	t->was_down = false;
 	t->is_asleep = r->is_asleep;
-	if (r->start_time != 0)
-		t->start_time = r->start_time;
+	life_note(life_of(t), r);
 	if (r->has_queued)
 		t->stats.queued = r->queued;
 	if (r->has_running)
@@ -264,6 +277,8 @@ void target_beat(struct target *t, int64_t now_ms, struct rng *rng)
 		return;
 	t->due_ms = now_ms + next_delay_ms(t, rng);
 	t->has_begun = true;
+	if (t->feed != NULL)
+		kv_feed_beat(t->feed, now_ms);
 	mark(t);
 	if (t->http == NULL) {
 		settle(t);
@@ -330,10 +345,17 @@ struct target *target_new(struct home *home,
 	return t;
 }
 
+void target_follow(struct target *t)
+{
+	if (t->feed == NULL)
+		t->feed = kv_feed_open(t->home, t->context);
+}
+
 void target_free(struct target *t)
 {
 	if (t == NULL)
 		return;
+	kv_feed_close(t->feed);
 	http_target_free(t->http);
 	engine_scan_free(t->scan);
 	extras_fini(&t->extras);
@@ -356,12 +378,22 @@ void target_set_ready(struct target *t, bool ready)
 	t->ready = ready;
 }
 
-void target_inherit(struct target *t, const struct target *old)
+/* One that goes on has missed nothing. */
+static void take_feed(struct target *t, struct target *old)
+{
+	if (old->feed == NULL || !kv_feed_is_current(old->feed))
+		return;
+	kv_feed_close(t->feed);
+	t->feed = old->feed;
+	old->feed = NULL;
+}
+
+void target_inherit(struct target *t, struct target *old)
 {
 	t->stats = old->stats;
 	extras_keep(&t->extras, &old->extras);
 	t->was_down = old->was_down;
-	t->start_time = old->start_time;
+	take_feed(t, old);
 	memcpy(t->marks, old->marks, sizeof(t->marks));
 	if (t->http == NULL || old->http == NULL)
 		return;		/* nobody will ask it again: not down for ever */

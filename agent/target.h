@@ -26,6 +26,10 @@ struct target *target_new(struct home *home,
     const struct pool_context *context, const struct engine *engine);
 void target_free(struct target *t);
 
+/* Blocks of ours that an engine's cache holds: its own are of another size. */
+uint32_t target_capacity(uint32_t engine_block_tokens, uint32_t engine_blocks,
+    uint32_t block_tokens);
+
 /* Starts a fetch when one is due and none is under way. */
 void target_beat(struct target *t, int64_t now_ms, struct rng *rng);
 
@@ -33,8 +37,11 @@ struct home *target_home(const struct target *t);
 const struct engine *target_engine(const struct target *t);
 void target_set_ready(struct target *t, bool ready);
 
+/* Begins to hear its KV events, unless it has inherited that. */
+void target_follow(struct target *t);
+
 /* Moves what is known from the target that this one replaces. */
-void target_inherit(struct target *t, const struct target *old);
+void target_inherit(struct target *t, struct target *old);
 
 /* Current numbers, health judged at `now_ms`. */
 struct endpoint_stats target_stats(const struct target *t, int64_t now_ms);

@@ -1,5 +1,5 @@
 /*
- * clock.c - CLOCK_MONOTONIC in the three units we need
+ * clock.c - CLOCK_MONOTONIC in the three units we need, and the calendar
  */
 #include "clock.h"
 
@@ -23,4 +23,12 @@ int64_t clock_us(void)
 int64_t clock_ms(void)
 {
 	return clock_ns() / 1000000;
+}
+
+int64_t clock_unix_ms(void)
+{
+	struct timespec ts;
+
+	must(clock_gettime(CLOCK_REALTIME, &ts) == 0);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }

@@ -12,3 +12,6 @@
 int64_t clock_ms(void);
 int64_t clock_us(void);
 int64_t clock_ns(void);
+
+/* CLOCK_REALTIME, since 1970: for what another process or machine said or will read. */
+int64_t clock_unix_ms(void);

@@ -1,79 +1,18 @@
 /*
  * prefix.c - a hash table of (block, endpoint) postings, each in its endpoint's LRU
- *
- * A posting is 24 bytes; the table costs two more for each. Ids count from 1, 0 is
- * nil. What prefix_match() reads (heads, keys, chains) is atomic; the rest belongs to
- * whoever holds the lock. A posting that is freed under a reader's feet may lead that
- * reader into another chain: the key tells it that nothing there is its own, and the
- * step limit gets it out.
  */
-#include "prefix.h"
+#include "prefix_parts.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
-#include "hash.h"
 #include "must.h"
 
 enum {
 	POSTINGS_PER_HEAD = 2,
-	STEPS_MAX = 2 * PREFIX_SLOTS_MAX, /* of one walk along a chain */
-	SPLITS_MAX = 64,	/* open stretches of a match: 2 log2(n) at most */
 	STEAL_BATCH = 64,
-	ROOT_MAX = 512,
 };
 
 static const uint64_t DEFAULT_SECRET = 0x9e3779b97f4a7c15u;
-
-struct posting {
-	_Atomic uint64_t key;	/* high 48 bits of the block's hash, slot below */
-	_Atomic uint32_t chain;	/* next of the same head; next free one */
-	uint32_t newer, older;	/* LRU of its endpoint */
-	uint32_t parent;	/* the block before, same endpoint; 0 for a root */
-};
-
-struct holder {			/* one endpoint */
-	uint32_t newest, oldest;
-	uint32_t count, capacity;
-	bool joined;
-};
-
-struct prefix_index {
-	_Atomic uint32_t *heads;
-	uint64_t secret;		/* odd */
-	unsigned head_shift;
-	struct posting *postings;	/* [0] is nil */
-	uint32_t n_postings;		/* capacity, nil not counted */
-	uint32_t n_slots;
-	size_t bytes;
-
-	pthread_mutex_t lock;		/* guards all below, and every write above */
-	struct holder *holders;
-	uint32_t n_joined;
-	uint32_t free_list, n_touched, n_used;
-	uint32_t steal_at;		/* the slot to be robbed next */
-};
-
-static uint64_t key_of(uint64_t hash, uint16_t slot)
-{
-	return (hash & ~(uint64_t)0xffff) | slot;
-}
-
-/*
- * From bits that the key keeps, so that an evicted posting finds its own head;
- * stirred with the index's secret, so that no client can aim at one head.
- */
-static _Atomic uint32_t *head_of(const struct prefix_index *p, uint64_t hash)
-{
-	return &p->heads[((hash >> 16) * p->secret) >> p->head_shift];
-}
-
-static uint32_t load(const _Atomic uint32_t *at)
-{
-	return atomic_load_explicit(at, memory_order_acquire);
-}
 
 static void store(_Atomic uint32_t *at, uint32_t value)
 {
@@ -128,8 +67,11 @@ void prefix_free(struct prefix_index *p)
 	if (p == NULL)
 		return;
 	pthread_mutex_destroy(&p->lock);
+	for (uint32_t i = 0; i < p->n_slots; i++)
+		free(p->holders[i].journal);
 	free(p->heads);
 	free(p->postings);
+	free(p->kin);
 	free(p->holders);
 	free(p);
 }
@@ -140,97 +82,16 @@ void prefix_key(struct prefix_index *p, uint64_t secret)
 	p->secret = secret | 1;
 }
 
-/* ---- matching: no lock ---- */
-
-struct match {
-	const struct prefix_index *p;
-	const uint64_t *chain;
-	uint16_t *depth;
-	size_t n_depth;
-	uint32_t deepest;
-};
-
-/* Notes every holder of block i; returns how many there are. */
-static uint32_t match_block(struct match *m, size_t i)
-{
-	const struct prefix_index *p = m->p;
-	uint64_t want = key_of(m->chain[i], 0);
-	uint32_t n = 0, id = load(head_of(p, m->chain[i]));
-
-	for (uint32_t steps = 0; id != 0 && steps < STEPS_MAX; steps++) {
-		const struct posting *at = &p->postings[id];
-		uint64_t key = atomic_load_explicit(&at->key,
-		    memory_order_relaxed);
-
-		if (key_of(key, 0) == want) {
-			uint16_t slot = (uint16_t)key;
-
-			n++;
-			if (slot < m->n_depth && m->depth[slot] < i + 1)
-				m->depth[slot] = (uint16_t)(i + 1);
-		}
-		id = load(&at->chain);
-	}
-	if (n > 0 && m->deepest < i + 1)
-		m->deepest = (uint32_t)(i + 1);
-	return n;
-}
-
-struct stretch {
-	uint32_t from, to;		/* both ends are matched already */
-	uint32_t n_from, n_to;
-};
-
-/* Splits every stretch whose ends disagree until the ends are neighbours. */
-static void match_between(struct match *m, struct stretch first)
-{
-	struct stretch open[SPLITS_MAX];
-	size_t n_open = 0;
-
-	open[n_open++] = first;
-	while (n_open > 0) {
-		struct stretch s = open[--n_open];
-		uint32_t mid = s.from + (s.to - s.from) / 2;
-		uint32_t n_mid;
-
-		if (s.n_from <= s.n_to || s.to - s.from < 2 ||
-		    n_open + 2 > SPLITS_MAX)
-			continue;
-		n_mid = match_block(m, mid);
-		open[n_open++] = (struct stretch){ s.from, mid, s.n_from, n_mid };
-		open[n_open++] = (struct stretch){ mid, s.to, n_mid, s.n_to };
-	}
-}
-
-uint32_t prefix_match(const struct prefix_index *p, const uint64_t *chain,
-    size_t n, uint16_t *depth, size_t n_depth)
-{
-	struct match m = { .p = p, .chain = chain, .depth = depth,
-		.n_depth = n_depth };
-	struct stretch all = { 0 };
-
-	if (n > UINT16_MAX)
-		n = UINT16_MAX;
-	if (n == 0 || (all.n_from = match_block(&m, 0)) == 0)
-		return 0;
-	if (n > 1) {
-		all.to = (uint32_t)n - 1;
-		all.n_to = match_block(&m, n - 1);
-		match_between(&m, all);
-	}
-	return m.deepest;
-}
-
 /* ---- everything below runs under the lock ---- */
 
-static uint32_t find(const struct prefix_index *p, uint64_t hash, uint16_t slot)
+uint32_t prefix_find(const struct prefix_index *p, uint64_t hash, uint16_t slot)
 {
-	uint64_t want = key_of(hash, slot);
-	uint32_t id = load(head_of(p, hash));
+	uint64_t want = prefix_key_of(hash, slot);
+	uint32_t id = prefix_load(prefix_head_of(p, hash));
 
 	while (id != 0 && atomic_load_explicit(&p->postings[id].key,
 	    memory_order_relaxed) != want)
-		id = load(&p->postings[id].chain);
+		id = prefix_load(&p->postings[id].chain);
 	return id;
 }
 
@@ -248,7 +109,7 @@ static void lru_unlink(struct prefix_index *p, struct holder *h, uint32_t id)
 		h->oldest = at->newer;
 }
 
-static void lru_push(struct prefix_index *p, struct holder *h, uint32_t id)
+void prefix_push_newest(struct prefix_index *p, struct holder *h, uint32_t id)
 {
 	struct posting *at = &p->postings[id];
 
@@ -263,28 +124,73 @@ static void lru_push(struct prefix_index *p, struct holder *h, uint32_t id)
 
 static void table_unlink(struct prefix_index *p, uint32_t id)
 {
-	_Atomic uint32_t *link = head_of(p, atomic_load(&p->postings[id].key));
+	_Atomic uint32_t *link = prefix_head_of(p, atomic_load(&p->postings[id].key));
 
-	while (load(link) != id) {
-		must(load(link) != 0);
-		link = &p->postings[load(link)].chain;
+	while (prefix_load(link) != id) {
+		must(prefix_load(link) != 0);
+		link = &p->postings[prefix_load(link)].chain;
 	}
-	store(link, load(&p->postings[id].chain));
+	store(link, prefix_load(&p->postings[id].chain));
 }
 
-/* Drops the endpoint's least recent block: one without children, see prefix.h. */
-static void evict_one(struct prefix_index *p, struct holder *h)
+void prefix_push_oldest(struct prefix_index *p, struct holder *h, uint32_t id)
 {
-	uint32_t id = h->oldest;
+	struct posting *at = &p->postings[id];
 
-	must(id != 0);
+	at->older = 0;
+	at->newer = h->oldest;
+	if (h->oldest != 0)
+		p->postings[h->oldest].older = id;
+	else
+		h->newest = id;
+	h->oldest = id;
+}
+
+static void kin_link(struct prefix_index *p, uint32_t id, uint32_t parent)
+{
+	struct kin *k = &p->kin[id];
+
+	*k = (struct kin){ .next = p->kin[parent].child };
+	if (parent == 0) {
+		k->next = 0;	/* roots are nobody's */
+		return;
+	}
+	if (k->next != 0)
+		p->kin[k->next].prev = id;
+	p->kin[parent].child = id;
+}
+
+static void kin_unlink(struct prefix_index *p, uint32_t id, uint32_t parent)
+{
+	const struct kin *k = &p->kin[id];
+
+	must(k->child == 0);
+	if (k->next != 0)
+		p->kin[k->next].prev = k->prev;
+	if (k->prev != 0)
+		p->kin[k->prev].next = k->next;
+	else if (parent != 0)
+		p->kin[parent].child = k->next;
+}
+
+void prefix_remove(struct prefix_index *p, struct holder *h, uint32_t id)
+{
 	lru_unlink(p, h, id);
 	table_unlink(p, id);
+	if (p->kin != NULL)
+		kin_unlink(p, id, p->postings[id].parent);
 	atomic_store_explicit(&p->postings[id].key, 0, memory_order_relaxed);
 	store(&p->postings[id].chain, p->free_list);
 	p->free_list = id;
 	p->n_used--;
 	h->count--;
+}
+
+/* Drops the endpoint's least recent block: one without children, see prefix.h. */
+static void evict_one(struct prefix_index *p, struct holder *h)
+{
+	must(h->oldest != 0);
+	prefix_remove(p, h, h->oldest);
 }
 
 static void evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
@@ -293,8 +199,7 @@ static void evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
 		evict_one(p, h);
 }
 
-/* What one endpoint may hold: its own capacity, or its share of the whole. */
-static uint32_t limit_of(const struct prefix_index *p, const struct holder *h)
+uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h)
 {
 	uint32_t share = p->n_joined > 0 ? p->n_postings / p->n_joined :
 	    p->n_postings;
@@ -312,7 +217,7 @@ static bool steal(struct prefix_index *p, uint32_t n_wanted)
 
 	for (uint32_t seen = 0; seen < p->n_slots; seen++) {
 		struct holder *h = &p->holders[p->steal_at];
-		uint32_t limit = limit_of(p, h);
+		uint32_t limit = prefix_limit(p, h);
 
 		p->steal_at = (p->steal_at + 1) % p->n_slots;
 		if (h->count > limit) {
@@ -331,26 +236,28 @@ static uint32_t posting_take(struct prefix_index *p)
 	if (id == 0 && p->n_touched < p->n_postings)
 		id = ++p->n_touched;
 	else if (id != 0)
-		p->free_list = load(&p->postings[id].chain);
+		p->free_list = prefix_load(&p->postings[id].chain);
 	if (id != 0)
 		p->n_used++;
 	return id;
 }
 
-static uint32_t add_block(struct prefix_index *p, struct holder *h,
+uint32_t prefix_add(struct prefix_index *p, struct holder *h,
     uint16_t slot, uint64_t hash, uint32_t parent)
 {
 	uint32_t id = posting_take(p);
 	struct posting *at = &p->postings[id];
-	_Atomic uint32_t *head = head_of(p, hash);
+	_Atomic uint32_t *head = prefix_head_of(p, hash);
 
 	if (id == 0)
 		return 0;
 	at->parent = parent;
-	atomic_store_explicit(&at->key, key_of(hash, slot),
+	atomic_store_explicit(&at->key, prefix_key_of(hash, slot),
 	    memory_order_relaxed);
-	store(&at->chain, load(head));
+	store(&at->chain, prefix_load(head));
 	store(head, id);
+	if (p->kin != NULL)
+		kin_link(p, id, parent);
 	h->count++;
 	return id;
 }
@@ -363,10 +270,10 @@ static uint32_t deepest_held(const struct prefix_index *p, uint16_t slot,
 	uint32_t id;
 
 	*leaf = 0;
-	if (high > 0 && (id = find(p, chain[high - 1], slot)) != 0) {
+	if (high > 0 && (id = prefix_find(p, chain[high - 1], slot)) != 0) {
 		low = high;
 		*leaf = id;
-		while (low < n && (id = find(p, chain[low], slot)) != 0) {
+		while (low < n && (id = prefix_find(p, chain[low], slot)) != 0) {
 			*leaf = id;
 			low++;
 		}
@@ -377,7 +284,7 @@ static uint32_t deepest_held(const struct prefix_index *p, uint16_t slot,
 	while (high - low > 1) {
 		uint32_t mid = low + (high - low) / 2;
 
-		id = find(p, chain[mid - 1], slot);
+		id = prefix_find(p, chain[mid - 1], slot);
 		if (id != 0) {
 			low = mid;
 			*leaf = id;
@@ -402,18 +309,17 @@ static bool is_at_depth(const struct prefix_index *p, uint32_t leaf,
 	return n == depth;
 }
 
-/* Leaf first, root last: children are never more recent than their parents. */
-static void touch_chain(struct prefix_index *p, struct holder *h, uint32_t leaf)
+void prefix_touch(struct prefix_index *p, struct holder *h, uint32_t leaf)
 {
 	for (uint32_t id = leaf; id != 0; id = p->postings[id].parent) {
 		lru_unlink(p, h, id);
-		lru_push(p, h, id);
+		prefix_push_newest(p, h, id);
 	}
 }
 
-static void make_room(struct prefix_index *p, struct holder *h, uint32_t n_new)
+void prefix_make_room(struct prefix_index *p, struct holder *h, uint32_t n_new)
 {
-	uint32_t limit = limit_of(p, h);
+	uint32_t limit = prefix_limit(p, h);
 
 	evict_to(p, h, limit > n_new ? limit - n_new : 0);
 	while (p->n_postings - p->n_used < n_new &&
@@ -425,24 +331,28 @@ static void insert_locked(struct prefix_index *p, uint16_t slot,
     const uint64_t *chain, uint32_t n, uint32_t hint)
 {
 	struct holder *h = &p->holders[slot];
-	uint32_t leaf, held, limit = limit_of(p, h);
+	uint32_t leaf, held, limit = prefix_limit(p, h);
 
 	if (n > limit)
 		n = limit;
 	held = deepest_held(p, slot, chain, n, hint, &leaf);
 	if (!is_at_depth(p, leaf, held))
 		return;
-	touch_chain(p, h, leaf);	/* so that making room spares it */
-	make_room(p, h, n - held);
+	if (h->journal != NULL && n > 0)
+		prefix_note_sent(h, chain[n - 1], n, held);
+	if (held > 0 && held < n)
+		prefix_retire_answer(p, h, slot, chain[held - 1], n - held);
+	prefix_touch(p, h, leaf);	/* so that making room spares it */
+	prefix_make_room(p, h, n - held);
 	for (uint32_t i = held; i < n; i++) {
-		uint32_t id = add_block(p, h, slot, chain[i], leaf);
+		uint32_t id = prefix_add(p, h, slot, chain[i], leaf);
 
 		if (id == 0)
 			break;
-		lru_push(p, h, id);
+		prefix_push_newest(p, h, id);
 		leaf = id;
 	}
-	touch_chain(p, h, leaf);
+	prefix_touch(p, h, leaf);
 }
 
 void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
@@ -532,29 +442,4 @@ uint32_t prefix_capacity(const struct prefix_index *p)
 size_t prefix_bytes(const struct prefix_index *p)
 {
 	return p->bytes;
-}
-
-/* Model and salt in one stretch, as the formula has them; however long they are. */
-static uint64_t chain_root(struct span model, struct span cache_salt)
-{
-	char root[ROOT_MAX];
-
-	if (cache_salt.len == 0)
-		return hash_bytes(model.ptr, model.len, 0);
-	if (model.len + cache_salt.len > sizeof(root))
-		return hash_pair(hash_bytes(model.ptr, model.len, 0),
-		    hash_bytes(cache_salt.ptr, cache_salt.len, 0));
-	if (model.len > 0)
-		memcpy(root, model.ptr, model.len);
-	memcpy(root + model.len, cache_salt.ptr, cache_salt.len);
-	return hash_bytes(root, model.len + cache_salt.len, 0);
-}
-
-void prefix_chain(struct span model, struct span cache_salt, uint64_t *ids,
-    size_t n)
-{
-	uint64_t prev = chain_root(model, cache_salt);
-
-	for (size_t i = 0; i < n; i++)
-		prev = ids[i] = hash_pair(ids[i], prev);
 }

@@ -19,12 +19,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "span.h"
 
-enum { PREFIX_SLOTS_MAX = 65535 };
+enum { PREFIX_SLOTS_MAX = 65535, PREFIX_SENT_MAX = 64 };
 
 struct prefix_index;
 
@@ -65,6 +66,65 @@ uint32_t prefix_match(const struct prefix_index *p, const uint64_t *chain,
  */
 void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
     size_t n, uint32_t depth);
+
+/*
+ * An answer of `n` blocks has been generated behind `block`, the last full one of its
+ * prompt. The endpoint's cache holds it too, so it takes capacity here; it matches
+ * nothing, since nobody told us its text. Not held any more: nothing happens.
+ */
+void prefix_answered(struct prefix_index *p, uint16_t slot, uint64_t block,
+    uint32_t n);
+
+/* ---- an engine's own word ---- */
+
+/*
+ * From birth on: the index will know which blocks follow which, at 12 bytes each, so
+ * that prefix_drop() can work. -1 without memory.
+ */
+int prefix_track(struct prefix_index *p);
+
+/* One chain that was sent: its last block, its length, how much of it was held. */
+struct prefix_sent {
+	uint64_t leaf;
+	uint32_t n, held;
+};
+
+/* What is inserted for the endpoint is kept for prefix_sent(). -1 without memory. */
+int prefix_follow(struct prefix_index *p, uint16_t slot, bool is_followed);
+
+/* Takes what was sent since the last call, oldest first; how many did not fit. */
+uint32_t prefix_sent(struct prefix_index *p, uint16_t slot,
+    struct prefix_sent out[PREFIX_SENT_MAX], uint32_t *n_lost);
+
+/* The `n` blocks that end in `leaf`, root side first; n, or 0: not held any more. */
+uint32_t prefix_blocks(struct prefix_index *p, uint16_t slot, uint64_t leaf,
+    uint32_t n, uint64_t *out);
+
+/* The endpoint holds it no more, nor what follows it. How many blocks that were. */
+uint32_t prefix_drop(struct prefix_index *p, uint16_t slot, uint64_t block);
+
+/* The endpoint holds no more than so many: the least recent go. Returns how many. */
+uint32_t prefix_trim(struct prefix_index *p, uint16_t slot, uint32_t count);
+
+/* ---- images: see prefix_file.h for how one is kept ---- */
+
+/* `parent` counts from 1, in the image; 0: a root. Only 48 bits of the hash count. */
+struct prefix_block {
+	uint64_t hash;
+	uint32_t parent;
+};
+
+/* What the endpoint holds, most recent first, parents before children. */
+uint32_t prefix_export(struct prefix_index *p, uint16_t slot,
+    struct prefix_block *out, uint32_t max);
+
+/*
+ * Into an endpoint that has joined and holds nothing yet; as much of it as fits. What
+ * makes no sense (a parent that comes later, a block twice) is left out with all that
+ * follows it. Returns how many blocks are held then.
+ */
+uint32_t prefix_import(struct prefix_index *p, uint16_t slot,
+    const struct prefix_block *blocks, uint32_t n);
 
 /* Blocks held now by one endpoint, and by all. */
 uint32_t prefix_count(struct prefix_index *p, uint16_t slot);

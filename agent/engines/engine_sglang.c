@@ -18,6 +18,7 @@ static const struct engine_row rows[] = {
 	{ ENGINE_KV_USED, FOLD_MEAN, { .name = "sglang:token_usage" } },
 	{ ENGINE_BLOCK_TOKENS, FOLD_MAX, { .name = "sglang:page_size" } },
 	{ ENGINE_N_BLOCKS, FOLD_SUM, { .name = "sglang:num_pages" } },
+	{ ENGINE_SERVED, FOLD_SUM, { .name = "sglang:prompt_tokens_total" } },
 	{ ENGINE_CACHE_INFO, FOLD_SUM, { .name = "sglang:cache_config_info" } },
 };
 

@@ -9,6 +9,7 @@
 static const struct engine_row rows[] = {
 	{ ENGINE_QUEUED, FOLD_SUM, { .name = "tgi_queue_size" } },
 	{ ENGINE_RUNNING, FOLD_SUM, { .name = "tgi_batch_current_size" } },
+	{ ENGINE_SERVED, FOLD_SUM, { .name = "tgi_request_count" } },
 };
 
 const struct engine engine_tgi = {

@@ -20,6 +20,7 @@ static const struct engine_row rows[] = {
 	{ ENGINE_KV_USED, FOLD_MEAN, BLOCK("fraction") },
 	{ ENGINE_BLOCK_TOKENS, FOLD_MAX, BLOCK("tokens_per") },
 	{ ENGINE_N_BLOCKS, FOLD_SUM, BLOCK("max") },
+	{ ENGINE_SERVED, FOLD_SUM, { .name = "nv_inference_request_success" } },
 };
 
 const struct engine engine_triton_tensorrt_llm = {

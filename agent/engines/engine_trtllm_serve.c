@@ -15,6 +15,7 @@ static const struct engine_row rows[] = {
 	{ ENGINE_BLOCK_TOKENS, FOLD_MAX,
 	    { .name = "trtllm_kv_cache_tokens_per_block" } },
 	{ ENGINE_N_BLOCKS, FOLD_SUM, { .name = "trtllm_kv_cache_max_blocks" } },
+	{ ENGINE_SERVED, FOLD_SUM, { .name = "trtllm_request_success_total" } },
 };
 
 const struct engine engine_trtllm_serve = {

@@ -8,7 +8,8 @@
  * num_gpu_blocks is "None" until the cache has been profiled. Of the series of
  * vllm:engine_sleep_state, awake is 0 in both levels of sleep, and both discard the
  * KV cache (docs/features/sleep_mode.md). process_start_time_seconds is the Python
- * client's own (prometheus_client, ProcessCollector). vllm:lora_requests_info appears
+ * client's own (prometheus_client, ProcessCollector); with several API server processes
+ * it is not there, hence a counter too. vllm:lora_requests_info appears
  * with the first adapter; its value is the time, and old sets of labels stay. Both its
  * lists are the keys of one dictionary, so that adapters with requests that only wait
  * stand among the running ones (vllm/v1/metrics/stats.py, LoRARequestStates).
@@ -25,6 +26,7 @@ static const struct engine_row rows[] = {
 	    .matchers = { { "sleep_state", "awake" } }, .n_matchers = 1 } },
 	{ ENGINE_START_TIME, FOLD_MAX,
 	    { .name = "process_start_time_seconds" } },
+	{ ENGINE_SERVED, FOLD_SUM, { .name = "vllm:prompt_tokens_total" } },
 	{ ENGINE_LORA, FOLD_MAX, { .name = "vllm:lora_requests_info" } },
 };
 

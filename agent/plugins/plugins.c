@@ -30,6 +30,7 @@ static const struct scorer *const scorers[] = {
 	&scorer_queue,
 	&scorer_kv_cache,
 	&scorer_prefix,
+	&scorer_precise_prefix,
 	&scorer_running_requests,
 	&scorer_load_aware,
 	&scorer_active_request,

@@ -12,7 +12,8 @@ struct prefix_scorer_params {
 
 extern const struct prefix_scorer_params scorer_prefix_default;
 
-extern const struct scorer scorer_queue, scorer_kv_cache, scorer_prefix;
+extern const struct scorer scorer_queue, scorer_kv_cache, scorer_prefix,
+    scorer_precise_prefix;
 extern const struct picker picker_max_score, picker_random,
     picker_weighted_random;
 

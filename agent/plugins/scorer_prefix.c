@@ -57,6 +57,20 @@ static void prefix_score(const struct choice *c, const void *params, float *out)
 	}
 }
 
+/* Its parameters are those of the producer inside: picker_config_types.c. */
+static void precise_score(const struct choice *c, const void *params, float *out)
+{
+	(void)params;
+	prefix_score(c, &scorer_prefix_default, out);
+}
+
+const struct scorer scorer_precise_prefix = {
+	.name = "precise-prefix-cache-scorer",
+	.differs = "scored as prefix-cache-scorer, as llm-d does since it has "
+	    "deprecated this one",
+	.score = precise_score,
+};
+
 const struct scorer scorer_prefix = {
 	.name = "prefix-cache-scorer",
 	.params = &table,

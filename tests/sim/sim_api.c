@@ -3,6 +3,8 @@
  */
 #include "sim_api.h"
 
+#include <stdlib.h>
+
 #include "clock.h"
 #include "sim_completion.h"
 
@@ -162,6 +164,28 @@ static void on_reset(struct sim_server *s, struct sim_conn *c,
 	reply_text(c, 200, "ok\n");
 }
 
+/* "clear"; "withhold N"; "garbage": of the KV events. */
+static void on_kv(struct sim_server *s, struct sim_conn *c,
+    struct sim_request *r)
+{
+	struct span what = r->body.len > 0 ? buf_span(&r->body) : r->query;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.*s", (int)what.len, what.ptr);
+	if (strcmp(text, "clear") == 0)
+		sim_server_clear(s);
+	else if (strcmp(text, "garbage") == 0 && s->events != NULL)
+		sim_events_garbage(s->events);
+	else if (strncmp(text, "withhold=", 9) == 0 && s->events != NULL)
+		sim_events_withhold(s->events,
+		    (uint32_t)strtoul(text + 9, NULL, 10));
+	else {
+		reply_text(c, 400, "want: clear, garbage or withhold=N\n");
+		return;
+	}
+	reply_text(c, 200, "ok\n");
+}
+
 static const struct route {
 	const char *method, *path;
 	void (*answer)(struct sim_server *s, struct sim_conn *c,
@@ -174,6 +198,7 @@ static const struct route {
 	{ "GET", "/health", on_health },
 	{ "POST", "/sim/fault", on_fault },
 	{ "POST", "/sim/reset", on_reset },
+	{ "POST", "/sim/kv", on_kv },
 };
 
 void sim_api_on_request(struct sim_conn *c, struct sim_request *r)

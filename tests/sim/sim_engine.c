@@ -29,6 +29,7 @@ struct sim_engine {
 	bool is_prefilling;
 	int64_t prefill_start_ns, prefill_end_ns, step_ns;
 	struct sim_kv *kv;	/* made with the first request */
+	const struct sim_engine_watch *watch;	/* or NULL */
 	struct sim_lora lora;
 	struct sim_stats stats;
 };
@@ -96,6 +97,8 @@ int sim_engine_submit(struct sim_engine *e, struct sim_seq *s, int64_t now_ns)
 		e->kv = sim_kv_new((uint32_t)e->options->kv_blocks);
 	if (e->kv == NULL)
 		return -ENOMEM;
+	if (e->watch != NULL)
+		sim_kv_watch(e->kv, e->watch->removed, e->watch->data);
 	/* What was due before this arrival must not see it. */
 	sim_engine_advance(e, now_ns);
 	s->state = SIM_SEQ_WAITING;
@@ -226,6 +229,27 @@ static int64_t step_cost_ns(const struct sim_engine *e)
 	    (e->n_decode > 0 ? e->n_decode - 1 : 0)));
 }
 
+/* Runs of blocks that are new in the cache, as vLLM tells them. */
+static void name_prompt(struct sim_engine *e, struct sim_seq *s)
+{
+	uint32_t bb = s->block_bytes, from = 0;
+
+	for (uint32_t i = 0; i <= s->n_names; i++) {
+		bool is_new = i < s->n_names &&
+		    sim_kv_name(e->kv, s->blocks[i], s->names[i]);
+
+		if (is_new)
+			continue;
+		if (e->watch != NULL && i > from)
+			e->watch->stored(e->watch->data,
+			    from > 0 ? &s->names[from - 1] : NULL,
+			    s->names + from, i - from,
+			    (struct span){ s->text + (size_t)from * bb,
+				(size_t)(i - from) * bb });
+		from = i + 1;
+	}
+}
+
 static void end_prefill(struct sim_engine *e, int64_t now_ns)
 {
 	struct sim_seq *s = TAILQ_FIRST(&e->prefill);
@@ -234,8 +258,7 @@ static void end_prefill(struct sim_engine *e, int64_t now_ns)
 	e->n_prefill--;
 	e->is_prefilling = false;
 	e->prefill_end_ns = INT64_MAX;
-	for (uint32_t i = 0; i < s->n_names; i++)
-		sim_kv_name(e->kv, s->blocks[i], s->names[i]);
+	name_prompt(e, s);
 	if (s->adapter >= 0)
 		e->lora.adapters[s->adapter].is_loaded = true;
 	s->state = SIM_SEQ_DECODE;
@@ -266,6 +289,19 @@ static void leave_decode(struct sim_engine *e, struct sim_seq *s)
 		e->step_ns = INT64_MAX;
 }
 
+/* A block of its answer is full. */
+static void name_tail(struct sim_engine *e, struct sim_seq *s)
+{
+	uint64_t parent = s->chain;
+	bool has_parent = s->n_bytes >= s->block_bytes;
+
+	s->chain = hash_bytes(s->tail, s->n_tail, s->chain);
+	if (sim_kv_name(e->kv, s->blocks[s->n_blocks - 1], s->chain) &&
+	    e->watch != NULL)
+		e->watch->stored(e->watch->data, has_parent ? &parent : NULL,
+		    &s->chain, 1, (struct span){ s->tail, s->n_tail });
+}
+
 static void grow(struct sim_engine *e, struct sim_seq *s, const char *text)
 {
 	for (int i = 0; i < SIM_TOKEN_BYTES; i++) {
@@ -276,8 +312,7 @@ static void grow(struct sim_engine *e, struct sim_seq *s, const char *text)
 		s->tail[s->n_tail++] = text[i];
 		if (s->n_tail < s->block_bytes)
 			continue;
-		s->chain = hash_bytes(s->tail, s->n_tail, s->chain);
-		sim_kv_name(e->kv, s->blocks[s->n_blocks - 1], s->chain);
+		name_tail(e, s);
 		s->n_tail = 0;
 	}
 	s->n_bytes += SIM_TOKEN_BYTES;
@@ -464,6 +499,21 @@ void sim_engine_cancel(struct sim_engine *e, struct sim_seq *s)
 	e->may_admit = true;
 }
 
+void sim_engine_watch(struct sim_engine *e, const struct sim_engine_watch *w)
+{
+	e->watch = w;
+}
+
+void sim_engine_clear(struct sim_engine *e)
+{
+	if (e->kv == NULL)
+		return;
+	sim_kv_watch(e->kv, NULL, NULL);	/* told as one, not one by one */
+	sim_kv_forget(e->kv);
+	if (e->watch != NULL)
+		sim_kv_watch(e->kv, e->watch->removed, e->watch->data);
+}
+
 void sim_engine_reset(struct sim_engine *e)
 {
 	uint64_t version = e->stats.version + 1;
@@ -471,8 +521,7 @@ void sim_engine_reset(struct sim_engine *e)
 
 	e->stats = (struct sim_stats){ .version = version,
 		.n_observed = n_observed };
-	if (e->kv != NULL)
-		sim_kv_forget(e->kv);
+	sim_engine_clear(e);
 	for (int i = 0; i < SIM_LORAS_MAX; i++) {
 		struct sim_adapter *a = &e->lora.adapters[i];
 

@@ -22,6 +22,17 @@ struct sim_engine_events {
 	void (*on_done)(struct sim_seq *s);	/* the engine forgot it */
 };
 
+struct span;
+
+/* What the cache does, for KV events. Called as the events above. */
+struct sim_engine_watch {
+	/* `n` blocks in a row, of that text; `parent` NULL at a prompt's beginning. */
+	void (*stored)(void *data, const uint64_t *parent, const uint64_t *names,
+	    uint32_t n, struct span text);
+	sim_kv_removed_f *removed;
+	void *data;
+};
+
 struct sim_engine *sim_engine_new(const struct sim_options *o,
     const struct sim_engine_events *events);
 void sim_engine_free(struct sim_engine *e);
@@ -47,6 +58,12 @@ int64_t sim_engine_next(const struct sim_engine *e);
  */
 int64_t sim_engine_forecast(const struct sim_engine *e, const struct sim_seq *s,
     int64_t now_ns);
+
+/* From birth on; NULL is nobody. */
+void sim_engine_watch(struct sim_engine *e, const struct sim_engine_watch *w);
+
+/* Forgets all that nobody holds; vLLM's reset_prefix_cache. */
+void sim_engine_clear(struct sim_engine *e);
 
 /* As if restarted, but for what is running: cache and counters are empty. */
 void sim_engine_reset(struct sim_engine *e);

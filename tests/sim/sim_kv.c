@@ -27,6 +27,8 @@ struct sim_kv {
 	uint32_t mask;
 	uint32_t *buckets;	/* block plus one, so that zeroed is empty */
 	struct block *blocks;
+	sim_kv_removed_f *removed;	/* or NULL */
+	void *data;
 };
 
 struct sim_kv *sim_kv_new(uint32_t n_blocks)
@@ -59,6 +61,12 @@ void sim_kv_free(struct sim_kv *kv)
 	free(kv);
 }
 
+void sim_kv_watch(struct sim_kv *kv, sim_kv_removed_f *removed, void *data)
+{
+	kv->removed = removed;
+	kv->data = data;
+}
+
 uint32_t sim_kv_free_blocks(const struct sim_kv *kv)
 {
 	return kv->n_fresh + kv->n_queued;
@@ -84,6 +92,8 @@ static void unname(struct sim_kv *kv, uint32_t block)
 		at = &kv->blocks[*at - 1].chain;
 	*at = b->chain;
 	b->is_named = false;
+	if (kv->removed != NULL)
+		kv->removed(kv->data, b->name);
 }
 
 static void unqueue(struct sim_kv *kv, uint32_t block)
@@ -166,17 +176,18 @@ uint32_t sim_kv_take(struct sim_kv *kv)
 	return block;
 }
 
-void sim_kv_name(struct sim_kv *kv, uint32_t block, uint64_t name)
+bool sim_kv_name(struct sim_kv *kv, uint32_t block, uint64_t name)
 {
 	struct block *b = &kv->blocks[block];
 
 	must(b->refs > 0);
 	if (b->is_named || find(kv, name) != NIL)
-		return;
+		return false;
 	b->name = name;
 	b->is_named = true;
 	b->chain = kv->buckets[name & kv->mask];
 	kv->buckets[name & kv->mask] = block + 1;
+	return true;
 }
 
 void sim_kv_release(struct sim_kv *kv, const uint32_t *blocks, uint32_t n)

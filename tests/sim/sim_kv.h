@@ -17,6 +17,10 @@ struct sim_kv;
 struct sim_kv *sim_kv_new(uint32_t n_blocks);
 void sim_kv_free(struct sim_kv *kv);
 
+/* Who wants to know when a name is no longer findable. */
+typedef void sim_kv_removed_f(void *data, uint64_t name);
+void sim_kv_watch(struct sim_kv *kv, sim_kv_removed_f *removed, void *data);
+
 /* How many of the leading names are in the cache. */
 uint32_t sim_kv_match(const struct sim_kv *kv, const uint64_t *names,
     uint32_t n);
@@ -34,8 +38,8 @@ uint32_t sim_kv_hold(struct sim_kv *kv, uint64_t name);
 /* An empty block for the caller to hold; there must be one. */
 uint32_t sim_kv_take(struct sim_kv *kv);
 
-/* The held block is full and computed. A name already taken changes nothing. */
-void sim_kv_name(struct sim_kv *kv, uint32_t block, uint64_t name);
+/* The held block is full and computed. False: the name was taken already. */
+bool sim_kv_name(struct sim_kv *kv, uint32_t block, uint64_t name);
 
 /* Lets go of a sequence's blocks, given in root to leaf order. */
 void sim_kv_release(struct sim_kv *kv, const uint32_t *blocks, uint32_t n);

@@ -158,6 +158,12 @@ static const struct flag rows[] = {
 	  .max = 1 << 20, .help = "bucket lines up to this page size (0)" },
 	{ 0, "dp", "N", FLAG_COUNT, AT(dp), .min = 1, .max = 64,
 	  .help = "engine=\"0..N-1\" series on the page, load split (1)" },
+	{ 0, "kv-events", "N", FLAG_COUNT, AT(kv_events), .max = 60000,
+	  .help = "publish KV events at the server's port plus N (0: none)" },
+	{ 0, "kv-replay", "N", FLAG_COUNT, AT(kv_replay), .max = 60000,
+	  .help = "replay them at the server's port plus N (0: nowhere)" },
+	{ 0, "kv-maps", NULL, FLAG_SWITCH, AT(kv_maps),
+	  .help = "events are maps, as of later releases, not arrays" },
 	{ 'h', "help", NULL, FLAG_HELP, .help = "this text" },
 };
 

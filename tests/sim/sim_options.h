@@ -41,6 +41,8 @@ struct sim_options {
 	uint64_t tokens_per_chunk, default_tokens;
 	uint64_t metrics_pad, dp;
 	bool early_headers;
+	uint64_t kv_events, kv_replay;	/* ports, added to the server's; 0: none */
+	bool kv_maps;
 };
 
 /* Defaults, then argv. The caller frees with sim_options_fini() in any case. */

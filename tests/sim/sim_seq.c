@@ -39,10 +39,15 @@ int sim_seq_init(struct sim_seq *s, const struct sim_options *o,
 	s->n_names = (uint32_t)(s->n_bytes / bb);
 	s->names = calloc((size_t)s->n_names + 1, sizeof(*s->names));
 	s->blocks = calloc(s->n_blocks_max, sizeof(*s->blocks));
-	if (s->names == NULL || s->blocks == NULL) {
+	if (o->kv_events != 0)
+		s->text = malloc((size_t)s->n_names * bb + 1);
+	if (s->names == NULL || s->blocks == NULL ||
+	    (o->kv_events != 0 && s->text == NULL)) {
 		sim_seq_fini(s);
 		return -ENOMEM;
 	}
+	if (s->text != NULL)
+		memcpy(s->text, text, (size_t)s->n_names * bb);
 	s->chain = chain_root(p, adapter);
 	for (uint32_t i = 0; i < s->n_names; i++)
 		s->names[i] = s->chain = hash_bytes(text + (size_t)i * bb, bb,
@@ -57,7 +62,9 @@ void sim_seq_fini(struct sim_seq *s)
 {
 	free(s->names);
 	free(s->blocks);
+	free(s->text);
 	s->names = NULL;
+	s->text = NULL;
 	s->blocks = NULL;
 }
 

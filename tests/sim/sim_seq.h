@@ -28,6 +28,7 @@ struct sim_seq {
 	uint64_t n_bytes;		/* prompt and generated */
 
 	uint64_t *names;		/* of the prompt's full blocks */
+	char *text;			/* of those, for KV events; else NULL */
 	uint32_t n_names;
 	uint32_t n_cached;		/* leading blocks found, not computed */
 	uint32_t *blocks;		/* held; room for all it can need */

@@ -106,6 +106,8 @@ void sim_server_wake(struct sim_server *s)
 	int64_t now = clock_ns(), next;
 
 	sim_engine_advance(s->engine, now);
+	if (s->events != NULL)
+		sim_events_flush(s->events);
 	next = sim_engine_next(s->engine);
 	ev_timer_stop(loop, &s->engine_timer);
 	if (next == INT64_MAX)
@@ -190,6 +192,15 @@ void sim_server_set_fault(struct sim_server *s, const struct sim_fault *fault)
 	}
 }
 
+void sim_server_clear(struct sim_server *s)
+{
+	sim_engine_clear(s->engine);
+	if (s->events == NULL)
+		return;
+	sim_events_cleared(s->events);
+	sim_events_flush(s->events);
+}
+
 void sim_server_reset(struct sim_server *s)
 {
 	const struct sim_fault none = { .kind = SIM_FAULT_NONE,
@@ -197,7 +208,43 @@ void sim_server_reset(struct sim_server *s)
 
 	sim_server_set_fault(s, &none);
 	sim_engine_reset(s->engine);
+	if (s->events != NULL)
+		sim_events_restart(s->events);
 	sim_engine_stats(s->engine)->start_time = ev_now(s->house->loop);
+}
+
+static void on_stored(void *data, const uint64_t *parent,
+    const uint64_t *names, uint32_t n, struct span text)
+{
+	sim_events_stored(((struct sim_server *)data)->events, parent, names, n,
+	    text);
+}
+
+static void on_removed(void *data, uint64_t name)
+{
+	sim_events_removed(((struct sim_server *)data)->events, name);
+}
+
+static int open_events(struct sim_server *s)
+{
+	const struct sim_options *o = s->house->options;
+	const struct sim_address *a = s->address;
+	bool is_v6 = a->text[0] == '[';
+	char host[64];
+	const struct sim_events_options e = { .address = host,
+		.port = (uint16_t)(a->port + o->kv_events),
+		.replay_port = o->kv_replay != 0 ?
+		    (uint16_t)(a->port + o->kv_replay) : 0,
+		.model = o->model, .server_port = a->port,
+		.block_tokens = (uint32_t)o->block_tokens,
+		.as_maps = o->kv_maps };
+
+	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(a->text, ':') -
+	    a->text) - 2 * is_v6, a->text + is_v6);
+	s->events = sim_events_open(s->house->loop, &e);
+	s->watch = (struct sim_engine_watch){ on_stored, on_removed, s };
+	sim_engine_watch(s->engine, &s->watch);
+	return s->events != NULL ? 0 : -EADDRINUSE;
 }
 
 static int server_init(struct sim_server *s, struct sim_house *h,
@@ -218,6 +265,8 @@ static int server_init(struct sim_server *s, struct sim_house *h,
 	if (s->engine == NULL)
 		return -ENOMEM;
 	sim_engine_stats(s->engine)->start_time = ev_now(h->loop);
+	if (h->options->kv_events != 0 && open_events(s) < 0)
+		return -EADDRINUSE;
 	return start_listening(s);
 }
 
@@ -230,6 +279,7 @@ static void server_fini(struct sim_server *s)
 	ev_timer_stop(s->house->loop, &s->engine_timer);
 	ev_timer_stop(s->house->loop, &s->reopen_timer);
 	sim_engine_free(s->engine);
+	sim_events_close(s->events);
 	sim_page_fini(&s->page);
 	buf_fini(&s->stale_page);
 }

@@ -9,6 +9,7 @@
 #include <ev.h>
 
 #include "sim_conn.h"
+#include "sim_events.h"
 #include "sim_fault.h"
 #include "sim_page.h"
 
@@ -17,6 +18,8 @@ struct sim_server {
 	const struct sim_address *address;
 	char headers[96];		/* "x-sim-server: ..." of every answer */
 	struct sim_engine *engine;
+	struct sim_events *events;	/* NULL: nobody is told of the cache */
+	struct sim_engine_watch watch;
 	struct sim_faults faults;
 	struct sim_page page;
 	struct buf stale_page;		/* while metrics_stale: what it shows */
@@ -55,5 +58,8 @@ void sim_server_wake(struct sim_server *s);
 /* Applies a fault, or clears them all, listener included. */
 void sim_server_set_fault(struct sim_server *s, const struct sim_fault *fault);
 
-/* As if restarted: no cache, no counts, no faults. */
+/* Its cache forgets all that is not in use, and says so. */
+void sim_server_clear(struct sim_server *s);
+
+/* As if restarted: no cache, no counts, no faults; events count from 0. */
 void sim_server_reset(struct sim_server *s);

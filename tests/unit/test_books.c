@@ -22,6 +22,7 @@
 #include "help.h"
 #include "log.h"
 #include "pick.h"
+#include "prefix.h"
 #include "record.h"
 #include "rng.h"
 
@@ -1875,6 +1876,58 @@ static void test_nothing_is_left_of_what_many_threads_did(void **state)
 
 #define unit(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* ---- answers take room behind their prompts ---- */
+
+/* Bytes of the answer, as a stream or not, at most so many tokens asked for: blocks. */
+static const struct {
+	uint64_t bytes;
+	bool is_stream;
+	uint32_t max_tokens, blocks;
+	uint16_t status;
+	const char *server;
+} answers[] = {
+	/* blocks of 16 tokens here; 240 bytes a token of a stream, to the nearest */
+	{ 240 * 160, true, 0, 10, 200, "s01" },
+	{ 240 * 167, true, 0, 10, 200, "s01" },
+	{ 240 * 168, true, 0, 11, 200, "s01" },
+	{ 240 * 7, true, 0, 0, 200, "s01" },
+	{ 0, true, 0, 0, 200, "s01" },
+	{ 240 * 160, true, 32, 2, 200, "s01" },
+	{ 600 + 4 * 160, false, 0, 10, 200, "s01" },
+	{ 599, false, 0, 0, 200, "s01" },
+	{ 240 * 160, true, 0, 0, 503, "s01" },	/* no answer, but a page of error */
+	{ 240 * 160, true, 0, 0, 200, "s02" },	/* its prompt is not there */
+};
+
+static void test_an_answer_takes_the_room_its_tokens_need(void **state)
+{
+	const uint64_t chain[] = { 1 << 20, 2 << 20, 3 << 20, 4 << 20, 5 << 20 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+		struct record r = record("id", "pool", answers[i].server);
+		struct pick p = picked(endpoint_live(&pool.view, 1), 0);
+
+		prefix_purge(pool.view.prefix, 1);
+		prefix_insert(pool.view.prefix, 1, chain, 5, 0);
+		p.last_block = chain[3];
+		p.max_tokens = answers[i].max_tokens;
+		books_open(books, r.id, &p, answers[i].is_stream, now_us,
+		    &counters);
+		r.bytes = answers[i].bytes;
+		r.status = answers[i].status;
+		/* Twice the same line is once the same answer. */
+		for (int twice = 0; twice < 2; twice++) {
+			books_end(books, &pool.fleet, &r, now_us, &counters);
+			if (prefix_count(pool.view.prefix, 1) !=
+			    5 + answers[i].blocks)
+				fail_msg("answer %zu: %u", i,
+				    prefix_count(pool.view.prefix, 1));
+		}
+		assert_int_equal(prefix_count(pool.view.prefix, 2), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1921,6 +1974,9 @@ int main(void)
 		unit(test_what_must_be_over_is_given_up),
 		unit(test_any_history_ends_with_nothing_left),
 		unit(test_nothing_is_left_of_what_many_threads_did),
+		cmocka_unit_test_setup_teardown(
+		    test_an_answer_takes_the_room_its_tokens_need, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests_name("books", tests, NULL, NULL);

@@ -127,7 +127,7 @@ static const char tgi_page[] =
 	"tgi_request_generated_tokens_bucket{le=\"1\"} 0\n";
 
 #define ALL true, true, true
-#define REST 0, false, { NULL, NULL }	/* no start time, awake, no extras */
+#define REST 0, -1, false, { NULL, NULL }	/* neither time nor counter, awake, no extras */
 
 static const struct {
 	const char *engine, *page;

@@ -64,6 +64,16 @@ static void test_every_default_is_as_documented(void **state)
 	assert_int_equal(p->prefix.capacity_tokens, 131072);
 	assert_true(p->prefix.auto_tune);
 	assert_int_equal(p->prefix.max_bytes, 16 << 20);
+	assert_null(p->prefix.snapshot);
+	assert_int_equal(p->prefix.snapshot_max_age_ms, 600000);
+	assert_false(p->prefix.kv.enabled);
+	options_free(o);
+	o = parse("pools: [{name: p, file: /f, prefix: {kvEvents: {}}}]");
+	assert_true(o->pools[0].prefix.kv.enabled);
+	assert_int_equal(o->pools[0].prefix.kv.port, 5557);
+	assert_int_equal(o->pools[0].prefix.kv.replay_port, 0);
+	assert_int_equal(o->pools[0].prefix.kv.ranks, 1);
+	assert_string_equal(o->pools[0].prefix.kv.topic, "");
 	options_free(o);
 	o = parse("pools: [{name: p, haproxy: {socket: /s}}]");
 	assert_int_equal(o->pools[0].haproxy_interval_ms, 1000);
@@ -92,7 +102,9 @@ static const char everything[] =
     " interval: 1s, timeout: 2s, staleAfter: 3s, maxBytes: 1MiB,"
     " insecureSkipVerify: true, caCertPath: /ca.pem}\n"
     "  prefix: {blockSizeTokens: 16, maxPrefixTokensToMatch: 1024,"
-    " capacityTokens: 4096, autoTune: false, maxBytes: 64k}\n"
+    " capacityTokens: 4096, autoTune: false, maxBytes: 64k,"
+    " snapshot: /var/p, snapshotMaxAge: 1h, kvEvents: {socketPort: 5,"
+    " replaySocketPort: 6, ranks: 8, topicFilter: kv@}}\n"
     "- {name: by-file, file: /e.yaml}\n"
     "- {name: by-haproxy, haproxy: {socket: '127.0.0.1:99', backend: b,"
     " interval: 500ms}}\n";
@@ -142,6 +154,13 @@ static void test_every_key_reaches_its_field(void **state)
 	assert_int_equal(p->prefix.capacity_tokens, 4096);
 	assert_false(p->prefix.auto_tune);
 	assert_int_equal(p->prefix.max_bytes, 65536);
+	assert_string_equal(p->prefix.snapshot, "/var/p");
+	assert_int_equal(p->prefix.snapshot_max_age_ms, 3600000);
+	assert_true(p->prefix.kv.enabled);
+	assert_int_equal(p->prefix.kv.port, 5);
+	assert_int_equal(p->prefix.kv.replay_port, 6);
+	assert_int_equal(p->prefix.kv.ranks, 8);
+	assert_string_equal(p->prefix.kv.topic, "kv@");
 	assert_int_equal(o->pools[1].source, SOURCE_FILE);
 	assert_string_equal(o->pools[1].file, "/e.yaml");
 	assert_int_equal(o->pools[2].source, SOURCE_HAPROXY);
@@ -258,6 +277,15 @@ static const struct {
 	    "interval: 1ms", "10ms" },
 	{ "pools:\n- {name: p, file: /f, metrics: {staleAfter: 20ms}}", 2,
 	    "staleAfter below interval", "several" },
+	{ "pools:\n- {name: p, file: /f, prefix: {snapshot: p.prefix}}", 2,
+	    "snapshot: p.prefix", "an absolute path" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: 5557}}", 2,
+	    "kvEvents: 5557", "a map" },
+	{ "pools:\n- name: p\n  file: /f\n  prefix:\n    kvEvents:\n"
+	    "      port: 5557", 6, "kvEvents with unknown key port",
+	    "socketPort" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {ranks: 65}}}", 2,
+	    "ranks: 65", "1 to 64" },
 	{ "pools:\n- {name: p, file: /f, prefix: {blockSizeTokens: 0}}", 2,
 	    "blockSizeTokens: 0", "1 to 1024" },
 };

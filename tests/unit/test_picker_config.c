@@ -90,8 +90,21 @@ static const struct {
 	    "openai-parser" },
 	{ PLUGINS "    - type: label-selector-filtre\n", 8, "",
 	    "label-selector-filter" },
-	{ PLUGINS "    - type: precise-prefix-cache-producer\n", 8, "",
-	    "approx-prefix-cache-producer" },
+	{ PLUGINS "    - type: burst-prefix-cache-producer\n", 8, "",
+	    "-prefix-cache-producer" },
+	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
+	    "      parameters:\n        kvEventsConfig:\n"
+	    "          zmqEndpoint: tcp://*:5557\n", 11, "zmqEndpoint: tcp",
+	    "discoverPods: true" },
+	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
+	    "      parameters:\n        kvEventsConfig:\n"
+	    "          engineType: trtllm\n", 11, "engineType: trtllm", "sglang" },
+	{ PLUGINS "    - type: precise-prefix-cache-scorer\n"
+	    "      parameters:\n        kvEventConfig: {}\n", 10,
+	    "unknown key kvEventConfig", "kvEventsConfig" },
+	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
+	    "      parameters:\n        kvEventsConfig: {podDiscoveryConfig: "
+	    "{socketPort: 0}}\n", 10, "socketPort: 0", "1 to 65535" },
 	{ PLUGINS "    - type: x\n", 8, "do not have: x", "one of: " },
 	{ PLUGINS "    - name: x\n", 8, "a plugin without type", "type: " },
 	{ PLUGINS "    - type:\n", 8, "a plugin without type", "type: " },

@@ -81,6 +81,9 @@ static const struct {
 	    { { .kv_used = .5f }, { .kv_used = 0, STALE } }, { .5f, 0 } },
 
 	/* matched / blocks */
+	{ "precise-prefix-cache-scorer", 3, 8,
+	    { { .matched = 8 }, { .matched = 2 }, { .matched = 0 } },
+	    { 1, .25f, 0 } },
 	{ "prefix-cache-scorer", 3, 8,
 	    { { .matched = 8 }, { .matched = 2 }, { .matched = 0 } },
 	    { 1, .25f, 0 } },

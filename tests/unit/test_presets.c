@@ -46,6 +46,9 @@ static const struct known {
 	{ "optimized-baseline", "", " queue-scorer*2"
 	    " kv-cache-utilization-scorer*2 prefix-cache-scorer*3"
 	    " no-hit-lru-scorer*2", "max-score-picker", SINGLE },
+	{ "precise", " decode-filter", " prefix-cache-scorer*2"
+	    " kv-cache-utilization-scorer*1 queue-scorer*1",
+	    "max-score-picker", SINGLE },
 	{ "payload-agnostic", "", " active-request-scorer*1"
 	    " session-affinity-scorer*1", "max-score-picker", SINGLE },
 	{ "prefill-decode", " prefill: prefill-filter"
@@ -239,6 +242,14 @@ static void test_what_a_preset_says_of_the_pool_is_taken(void **state)
 	assert_int_equal(o->pools[0].prefix.max_match_tokens, 131072);
 	assert_float_equal(o->pools[0].saturation.queue_depth, 5, 0);
 	assert_int_equal(o->pools[0].saturation.stale_ms, 200);
+	assert_false(o->pools[0].prefix.kv.enabled);
+	options_free(o);
+	o = options_by("precise");
+	assert_true(o->pools[0].prefix.kv.enabled);
+	assert_int_equal(o->pools[0].prefix.kv.port, 5557);
+	assert_int_equal(o->pools[0].prefix.kv.replay_port, 5558);
+	assert_string_equal(o->pools[0].prefix.kv.topic, "kv@");
+	assert_int_equal(o->pools[0].prefix.block_tokens, 64);
 	options_free(o);
 }
 

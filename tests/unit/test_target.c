@@ -220,6 +220,7 @@ static void test_one_that_is_gone_is_asked_less_and_less(void **state)
 
 #define PAGE "vllm:num_requests_waiting 0\n"
 #define STARTED(t) PAGE "process_start_time_seconds " t "\n"
+#define SERVED(n) PAGE "vllm:prompt_tokens_total{engine=\"0\"} " n "\n"
 #define AWAKE(n) PAGE "vllm:engine_sleep_state{sleep_state=\"awake\"} " n "\n"
 
 /* A page after another: what the endpoint is then, and whether it forgot. */
@@ -238,6 +239,11 @@ static const struct {
 	{ { AWAKE("1"), AWAKE("0") }, ENDPOINT_DOWN, true },
 	{ { AWAKE("1"), AWAKE("0"), AWAKE("1") }, ENDPOINT_FRESH, true },
 	{ { AWAKE("0"), AWAKE("0") }, ENDPOINT_DOWN, false },
+	/* without a start time: a counter that falls */
+	{ { SERVED("0"), SERVED("7"), SERVED("7") }, ENDPOINT_FRESH, false },
+	{ { SERVED("7"), SERVED("6") }, ENDPOINT_FRESH, true },
+	{ { SERVED("7"), PAGE, SERVED("0") }, ENDPOINT_FRESH, true },
+	{ { SERVED("7"), PAGE, PAGE }, ENDPOINT_FRESH, false },
 };
 
 static void test_a_restart_or_sleep_empties_the_cache(void **state)

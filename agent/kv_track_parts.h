@@ -1,0 +1,65 @@
+/*
+ * kv_track_parts.h - the tracker from inside, for kv_track.c and kv_chains.c only
+ */
+#pragma once
+
+#include "counters.h"
+#include "kv_events.h"
+#include "kv_map.h"
+#include "kv_track.h"
+#include "prefix.h"
+
+enum {
+	KV_PENDING_MAX = 2 * PREFIX_SENT_MAX,
+	KV_OPEN_MAX = 16,
+	KV_GPU = 1,		/* of kv_entry.media */
+};
+
+/* One that was sent and of which no block has been told. */
+struct pending {
+	struct prefix_sent sent;
+	int64_t at_ms;
+};
+
+/* One that is being told. */
+struct chain {
+	struct prefix_sent sent;
+	uint64_t *keys;
+	uint32_t n, room, block_size;
+	int64_t at_ms;		/* the last piece */
+};
+
+struct kv_track {
+	struct prefix_index *prefix;
+	uint16_t slot;
+	uint32_t block_bytes;
+	struct counters *counters;	/* or NULL */
+	struct counters unused;
+	struct pending pending[KV_PENDING_MAX];	/* oldest first */
+	size_t n_pending;
+	struct chain open[KV_OPEN_MAX];
+	size_t n_open;
+	struct kv_map map;
+	bool is_complete;	/* n_held is all there is */
+	int64_t n_held;		/* blocks, stored minus removed */
+	uint32_t block_size;	/* tokens in one of them */
+	float bytes_per_token;
+	unsigned n_ratios;
+};
+
+/* ---- kv_chains.c ---- */
+
+/* What was sent since the last time now waits for its blocks. */
+void kv_chains_sent(struct kv_track *t, int64_t now_ms);
+
+/* A piece of GPU blocks by their keys: the next one of a chain, or a chain's first. */
+void kv_chains_stored(struct kv_track *t, const struct kv_event *e,
+    const uint64_t *keys, int64_t now_ms);
+
+/* Chains that have been silent for a while, or have that block, are whole. */
+void kv_chains_age(struct kv_track *t, int64_t now_ms);
+void kv_chains_close(struct kv_track *t, uint64_t key);
+void kv_chains_forget(struct kv_track *t);
+
+/* Text that the engine may hold without having said so yet. */
+uint32_t kv_chains_untold(const struct kv_track *t);
