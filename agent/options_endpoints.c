@@ -1,8 +1,9 @@
 /*
  * options_endpoints.c - one row an endpoint, or several: of a list or a file
  *
- * A row with `ports:` becomes one endpoint a port, named row-port; so names are
- * compared after that.
+ * A row with `ports:` becomes one endpoint a port, named row-port; a row without a
+ * name is called by its address and port, as epp-translator calls servers. Names
+ * are compared after that.
  */
 #include "options_rows.h"
 
@@ -14,6 +15,7 @@
 
 #include "arena.h"
 #include "fault.h"
+#include "server_name.h"
 
 enum { ENDPOINT_PORTS_MAX = 1024, ENDPOINT_LABELS_MAX = 64, HOST_MAX = 253 };
 
@@ -136,11 +138,21 @@ static int check_row(const struct conf_input *in, const struct conf *map,
 {
 	struct row *r = out;
 
+	char name[SERVER_NAME_BYTES];
+
 	r->line = map->line;
+	if (r->name == NULL && server_name(r->host, 0, name) != 0) {
+		fault_setf(in->why, in->file, map->line,
+		    "endpoint at %.64s without a name", r->host);
+		fault_want(in->why, "name:, HAProxy's server name; only a "
+		    "numeric address may go without");
+		return -EINVAL;
+	}
 	if ((r->port == 0) != (r->n_ports == 0))
 		return 0;
 	fault_setf(in->why, in->file, map->line,
-	    "endpoint %.64s with %s port and ports", r->name,
+	    "endpoint %.64s with %s port and ports",
+	    r->name != NULL ? r->name : r->host,
 	    r->port == 0 ? "neither" : "both");
 	fault_want(in->why, "port: 8000, or ports: [8000, 8001]");
 	return -EINVAL;
@@ -155,9 +167,9 @@ static const struct conf_table port_table = {
 };
 
 static const struct conf_row endpoint_rows[] = {
-	{ .key = "name", .decode = decode_identifier, .required = true,
+	{ .key = "name", .decode = decode_identifier,
 	  .offset = offsetof(struct row, name),
-	  .help = "HAProxy's server name" },
+	  .help = "HAProxy's server name; ADDRESS:PORT if not given" },
 	{ .key = "address", .decode = decode_host, .required = true,
 	  .offset = offsetof(struct row, host),
 	  .help = "IPv4, IPv6 or DNS name" },
@@ -168,7 +180,7 @@ static const struct conf_row endpoint_rows[] = {
 	  .min = 1, .max = ENDPOINT_PORTS_MAX,
 	  .offset = offsetof(struct row, ports),
 	  .offset_n = offsetof(struct row, n_ports),
-	  .help = "several, named NAME-PORT each" },
+	  .help = "several, named NAME-PORT or ADDRESS:PORT each" },
 	{ .key = "engine", .decode = conf_string,
 	  .offset = offsetof(struct row, engine),
 	  .help = "if not the pool's" },
@@ -224,14 +236,23 @@ int check_unique_names(const struct conf_input *in, const struct conf *list,
 	return refuse_twins(in, names, n, what);
 }
 
-static char *name_with_port(struct arena *arena, const char *name,
+/* NULL without memory. */
+static const char *endpoint_name(struct arena *arena, const struct row *r,
     uint16_t port)
 {
-	size_t len = strlen(name) + sizeof("-65535");
-	char *out = arena_alloc(arena, len);
+	size_t len = r->name == NULL ? SERVER_NAME_BYTES :
+	    strlen(r->name) + sizeof("-65535");
+	char *out;
 
-	if (out != NULL)
-		snprintf(out, len, "%s-%u", name, port);
+	if (r->name != NULL && r->n_ports == 0)
+		return r->name;
+	out = arena_alloc(arena, len);
+	if (out == NULL)
+		return NULL;
+	if (r->name != NULL)
+		snprintf(out, len, "%s-%u", r->name, port);
+	else
+		server_name(r->host, port, out);
 	return out;
 }
 
@@ -244,8 +265,7 @@ static bool expand_row(struct arena *arena, const struct row *r,
 		uint16_t port = r->n_ports != 0 ? r->ports[i] : r->port;
 
 		out[i] = (struct endpoint_options){
-			.name = r->n_ports == 0 ? r->name :
-			    name_with_port(arena, r->name, port),
+			.name = endpoint_name(arena, r, port),
 			.host = r->host, .port = port, .engine = r->engine,
 			.labels = r->labels, .n_labels = r->n_labels,
 		};

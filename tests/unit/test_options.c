@@ -29,6 +29,21 @@ static struct options *parse(const char *text)
 	return o;
 }
 
+/* As epp-translator calls the servers of a pool. */
+static void test_no_name_means_address_and_port(void **state)
+{
+	struct options *o = parse(LIST " [{address: 10.0.0.1, port: 8000}, "
+	    "{address: '[FD00::0:1]', ports: [1, 2]}]");
+	const struct endpoint_options *e = o->pools[0].endpoints;
+
+	(void)state;
+	assert_int_equal(o->pools[0].n_endpoints, 3);
+	assert_string_equal(e[0].name, "10.0.0.1:8000");
+	assert_string_equal(e[1].name, "fd00::1:1");
+	assert_string_equal(e[2].name, "fd00::1:2");
+	options_free(o);
+}
+
 static void test_every_default_is_as_documented(void **state)
 {
 	struct options *o = parse(POOL);
@@ -249,6 +264,13 @@ static const struct {
 	    "endpoint s-1 a second time", "line 4" },
 	{ LIST " [{name: s, address: h}]", 3,
 	    "neither port and ports", "port: 8000" },
+	{ LIST " [{address: 10.0.0.1}]", 3, "endpoint 10.0.0.1 with neither",
+	    "port: 8000" },
+	{ LIST " [{address: pod.example.com, port: 80}]", 3,
+	    "pod.example.com without a name", "name:" },
+	{ LIST " [{address: 10.0.0.1, port: 80},\n"
+	    "    {name: '10.0.0.1:80', address: 10.0.0.2, port: 80}]", 4,
+	    "10.0.0.1:80 a second time", "line 3" },
 	{ LIST " [{name: s, address: h, port: 1,"
 	  " ports: [2]}]", 3, "both port and ports", "port: 8000" },
 	{ LIST " [{name: s, address: 'h:80', port: 1}]",
@@ -497,6 +519,7 @@ static void test_help_shows_defaults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_name_means_address_and_port),
 		cmocka_unit_test(test_every_default_is_as_documented),
 		cmocka_unit_test(test_every_key_reaches_its_field),
 		cmocka_unit_test(
