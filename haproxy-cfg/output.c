@@ -1,0 +1,253 @@
+/*
+ * output.c - growing lists in an arena, and hashes of what is in the text
+ */
+#include "output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "hash.h"
+#include "must.h"
+
+enum {
+	ARENA_FIRST_BYTES = 256 << 10,
+	TEXT_MAX_BYTES = 256 << 20,
+};
+
+static const size_t ARENA_MAX_BYTES = (size_t)1 << 30;
+
+const char *const output_map_files[OUTPUT_N_MAPS] = {
+	[MAP_HOST] = "host.map", [MAP_EXACT] = "exact.map",
+	[MAP_PREFIX] = "prefix.map", [MAP_USES] = "uses.map",
+	[MAP_CONDITION] = "condition.map", [MAP_PICK] = "pick.map",
+	[MAP_RULE] = "rule.map", [MAP_SPLIT] = "split.map",
+	[MAP_OWNER] = "owner.map",
+};
+
+struct output *output_new(void)
+{
+	struct output *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return NULL;
+	o->arena = arena_new(ARENA_FIRST_BYTES, ARENA_MAX_BYTES);
+	if (o->arena == NULL) {
+		free(o);
+		return NULL;
+	}
+	buf_init(&o->text, TEXT_MAX_BYTES);
+	buf_init(&o->table, TEXT_MAX_BYTES);
+	return o;
+}
+
+void output_free(struct output *o)
+{
+	if (o == NULL)
+		return;
+	for (size_t i = 0; i < OUTPUT_N_MAPS; i++)
+		free(o->maps[i].items);
+	free(o->sections.items);
+	free(o->servers.items);
+	free(o->cert_lines.items);
+	free(o->cert_lists.items);
+	free(o->certs.items);
+	free(o->cas.items);
+	free(o->agent.items);
+	buf_fini(&o->text);
+	buf_fini(&o->table);
+	arena_free(o->arena);
+	free(o);
+}
+
+void *output_grow(struct output *o, void **items, size_t *n, size_t *cap,
+    size_t size)
+{
+	void *at;
+
+	if (*n == *cap) {
+		size_t more = *cap != 0 ? 2 * *cap : 16;
+		void *grown = realloc(*items, more * size);
+
+		if (grown == NULL) {
+			o->failed = true;
+			return NULL;
+		}
+		*items = grown;
+		*cap = more;
+	}
+	at = (char *)*items + (*n)++ * size;
+	return memset(at, 0, size);
+}
+
+const char *output_copy(struct output *o, const char *text, size_t len)
+{
+	const char *copy = arena_copy(o->arena, text, len);
+
+	if (copy == NULL) {
+		o->failed = true;
+		return "";
+	}
+	return copy;
+}
+
+const char *output_copyf(struct output *o, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	must(n >= 0 && (size_t)n < sizeof(text));
+	return output_copy(o, text, (size_t)n);
+}
+
+void output_map_add(struct output *o, enum output_map_name map,
+    const char *key, const char *value)
+{
+	struct output_entry *e = output_add(o, &o->maps[map]);
+
+	if (e == NULL)
+		return;
+	e->key = output_copy(o, key, strlen(key));
+	e->value = output_copy(o, value, strlen(value));
+}
+
+/* ---- sections ----------------------------------------------------------- */
+
+/* What was appended since the mark counts for the shape. */
+static void fold(struct output *o)
+{
+	if (o->text.len > o->mark)
+		o->section_hash = hash_bytes(o->text.data + o->mark,
+		    o->text.len - o->mark, o->section_hash);
+	o->mark = o->text.len;
+}
+
+void output_section_begin(struct output *o, const char *name,
+    const struct plan_ref *ref)
+{
+	struct output_section *s = output_add(o, &o->sections);
+
+	o->mark = o->text.len;
+	o->section_hash = 0;
+	if (s == NULL)
+		return;
+	s->name = name;
+	s->start = o->text.len;
+	if (ref == NULL)
+		return;
+	s->ref = *ref;
+	s->ref.namespace = output_copy(o, ref->namespace,
+	    strlen(ref->namespace));
+	s->ref.name = output_copy(o, ref->name, strlen(ref->name));
+	s->ref.section = NULL;
+}
+
+void output_section_end(struct output *o)
+{
+	struct output_section *s;
+
+	fold(o);
+	if (o->failed)
+		return;
+	s = &o->sections.items[o->sections.n - 1];
+	s->end = o->text.len;
+	s->hash = o->section_hash;
+}
+
+void output_server_add(struct output *o, const struct output_server *s)
+{
+	struct output_server *copy = output_add(o, &o->servers);
+
+	fold(o);
+	buf_printf(&o->text, "    server %s %s%s%s\n", s->name, s->address,
+	    *s->keywords != '\0' ? " " : "", s->keywords);
+	o->mark = o->text.len;
+	if (copy != NULL)
+		*copy = *s;
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static int by_key(const void *left, const void *right)
+{
+	const struct output_entry *a = left, *b = right;
+
+	return strcmp(a->key, b->key);
+}
+
+static int by_backend_then_name(const void *left, const void *right)
+{
+	const struct output_server *a = left, *b = right;
+	int order = strcmp(a->backend, b->backend);
+
+	return order != 0 ? order : strcmp(a->name, b->name);
+}
+
+static int by_pem_name(const void *left, const void *right)
+{
+	const struct output_pem *a = left, *b = right;
+
+	return strcmp(a->name, b->name);
+}
+
+/* Whoever wants a file names it; wanted twice it is one. */
+static size_t unique_pems(struct output_pem *items, size_t n)
+{
+	size_t kept = 0;
+
+	if (n > 0)
+		qsort(items, n, sizeof(*items), by_pem_name);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 ||
+		    strcmp(items[kept - 1].name, items[i].name) != 0)
+			items[kept++] = items[i];
+	return kept;
+}
+
+/* A key twice would be two entries in HAProxy; equal ones are one. */
+static void finish_map(struct output_map *m)
+{
+	size_t kept = 0;
+
+	if (m->n > 0)
+		qsort(m->items, m->n, sizeof(*m->items), by_key);
+	for (size_t i = 0; i < m->n; i++)
+		if (kept == 0 ||
+		    strcmp(m->items[kept - 1].key, m->items[i].key) != 0)
+			m->items[kept++] = m->items[i];
+	m->n = kept;
+}
+
+
+void output_finish(struct output *o)
+{
+	uint64_t shape = 0;
+
+	for (size_t i = 0; i < OUTPUT_N_MAPS; i++)
+		finish_map(&o->maps[i]);
+	if (o->servers.n > 0)
+		qsort(o->servers.items, o->servers.n,
+		    sizeof(*o->servers.items), by_backend_then_name);
+	o->certs.n = unique_pems(o->certs.items, o->certs.n);
+	o->cas.n = unique_pems(o->cas.items, o->cas.n);
+	for (size_t i = 0; i < o->sections.n; i++)
+		shape = hash_pair(shape, o->sections.items[i].hash);
+	o->shape = shape;
+	o->failed |= buf_failed(&o->text) || buf_failed(&o->table);
+}
+
+const struct output_section *output_backend(const struct output *o,
+    const char *name)
+{
+	for (size_t i = 0; i < o->sections.n; i++)
+		if (strcmp(o->sections.items[i].name, name) == 0)
+			return &o->sections.items[i];
+	return NULL;
+}

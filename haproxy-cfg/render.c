@@ -1,0 +1,286 @@
+/*
+ * render.c - the order of things: names and maps first, then the text
+ */
+#include "render.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "render_parts.h"
+#include "words.h"
+
+enum {
+	ARENA_FIRST_BYTES = 256 << 10,
+	SCRATCH_MAX_BYTES = 4 << 20,
+};
+
+static const size_t ARENA_MAX_BYTES = (size_t)1 << 30;
+
+const struct render_options render_defaults = {
+	.haproxy_version = RENDER_OLDEST,
+	.agent = "127.0.0.1:9002",
+	.feedback = "127.0.0.1:9003",
+	.spoe_file = "/usr/share/haproxy-epp/spoe-epp.conf",
+	.health_path = "/health",
+	.hard_stop_after_ms = 15 * 60 * 1000,
+};
+
+void *render_alloc(struct render *r, size_t bytes)
+{
+	void *at = arena_zalloc(r->arena, bytes);
+
+	if (at == NULL)
+		r->failed = true;
+	return at;
+}
+
+/* ---- problems ----------------------------------------------------------- */
+
+static bool is_known(const struct plan_problems *p, const struct plan_ref *ref,
+    const char *message)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->items[i].ref.kind == ref->kind &&
+		    strcmp(p->items[i].ref.namespace, ref->namespace) == 0 &&
+		    strcmp(p->items[i].ref.name, ref->name) == 0 &&
+		    strcmp(p->items[i].message, message) == 0)
+			return true;
+	return false;
+}
+
+static struct plan_problem *add_problem(struct render *r)
+{
+	struct plan_problems *p = r->problems;
+
+	if (p->n == p->cap) {
+		size_t cap = p->cap != 0 ? 2 * p->cap : 16;
+		struct plan_problem *more = arena_alloc(r->problem_arena,
+		    cap * sizeof(*more));
+
+		if (more == NULL)
+			return NULL;
+		if (p->n > 0)
+			memcpy(more, p->items, p->n * sizeof(*more));
+		p->items = more;
+		p->cap = cap;
+	}
+	return &p->items[p->n++];
+}
+
+void render_problem(struct render *r, const struct plan_ref *ref,
+    const char *reason, const char *fmt, ...)
+{
+	char text[1024];
+	struct plan_problem *p;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (is_known(r->problems, ref, text))
+		return;
+	p = add_problem(r);
+	if (p != NULL)
+		*p = (struct plan_problem){ .ref = *ref, .reason = reason,
+			.message = arena_copy(r->problem_arena, text,
+			    strlen(text)) };
+	if (p == NULL || p->message == NULL)
+		r->failed = true;
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+struct id *render_id(struct render *r, char letter)
+{
+	struct id *id = NULL;
+
+	if (!buf_failed(&r->content))
+		id = ids_get(&r->ids, letter, r->content.data, r->content.len);
+	buf_clear(&r->content);
+	if (id != NULL)
+		return id;
+	r->failed = true;
+	r->nobody = (struct id){ .data = NULL };
+	return &r->nobody;
+}
+
+static const char *const kind_names[PLAN_N_KINDS] = {
+	[PLAN_GATEWAY] = "Gateway", [PLAN_LISTENER_SET] = "ListenerSet",
+	[PLAN_HTTP_ROUTE] = "HTTPRoute", [PLAN_GRPC_ROUTE] = "GRPCRoute",
+	[PLAN_TLS_ROUTE] = "TLSRoute", [PLAN_TCP_ROUTE] = "TCPRoute",
+	[PLAN_SERVICE] = "Service", [PLAN_INFERENCE_POOL] = "InferencePool",
+	[PLAN_BACKEND_TLS_POLICY] = "BackendTLSPolicy",
+	[PLAN_SECRET] = "Secret", [PLAN_CONFIG_MAP] = "ConfigMap",
+};
+
+void render_put_ref(struct buf *b, const struct plan_ref *ref)
+{
+	words_comment(b, kind_names[ref->kind]);
+	buf_puts(b, " ");
+	words_comment(b, ref->namespace);
+	buf_puts(b, "/");
+	words_comment(b, ref->name);
+}
+
+/* ids.json: an array of {id, kind, namespace, name, ...}, in the order of ids. */
+static void put_table_row(struct buf *b, const char *id,
+    const struct plan_ref *ref, const char *more)
+{
+	buf_printf(b, "%s{\"id\":\"%s\",\"kind\":\"%s\",\"namespace\":",
+	    b->len == 0 ? "[\n" : ",\n", id, kind_names[ref->kind]);
+	words_json(b, ref->namespace);
+	buf_puts(b, ",\"name\":");
+	words_json(b, ref->name);
+	if (ref->section != NULL) {
+		buf_puts(b, ",\"section\":");
+		words_json(b, ref->section);
+	}
+	buf_puts(b, more);
+	buf_puts(b, "}");
+}
+
+/* ---- the text ----------------------------------------------------------- */
+
+static void put_global(struct render *r)
+{
+	struct buf *t = &r->out->text;
+	const struct render_options *o = r->options;
+
+	output_section_begin(r->out, "", NULL);
+	buf_puts(t, "global\n    tune.bufsize 65536\n    stats socket ");
+	if (o->stats_socket != NULL)
+		words_quote(t, o->stats_socket);
+	else
+		buf_puts(t, OUTPUT_DIR "haproxy.sock");
+	buf_puts(t, " mode 660 level admin\n");
+	buf_printf(t, "    hard-stop-after %lldms\n",
+	    (long long)o->hard_stop_after_ms);
+	buf_puts(t, "    log stderr format raw local0 info\n\n");
+	if (r->plan->n_pools > 0)
+		buf_printf(t, "ring epp\n"
+		    "    description \"ends of requests, for epp-agent\"\n"
+		    "    format raw\n    maxlen 2048\n    size 4194304\n"
+		    "    timeout connect 1s\n    timeout server 10s\n"
+		    "    server epp %s\n\n", o->feedback);
+	buf_puts(t, "defaults http\n    mode http\n    log global\n"
+	    "    option http-no-delay\n    option abortonclose\n"
+	    "    option idle-close-on-response\n    option redispatch 1\n"
+	    "    balance roundrobin\n"
+	    "    timeout http-request 10s\n    timeout connect 1s\n"
+	    "    timeout queue 30s\n    timeout client 10m\n"
+	    "    timeout server 10m\n    timeout tunnel 1h\n\n"
+	    "defaults tcp\n    mode tcp\n    log global\n"
+	    "    option redispatch 1\n    balance roundrobin\n"
+	    "    timeout connect 1s\n"
+	    "    timeout queue 30s\n    timeout client 1h\n"
+	    "    timeout server 1h\n\n");
+	output_section_end(r->out);
+}
+
+static int by_id(const void *left, const void *right)
+{
+	const struct id *const *a = left, *const *b = right;
+
+	return strcmp((*a)->name, (*b)->name);
+}
+
+/* Rules tell their route, pools and Services theirs. */
+static void put_table(struct render *r)
+{
+	struct id **sorted = render_alloc(r, r->ids.n * sizeof(struct id *));
+	struct buf *b = &r->out->table;
+	size_t n = 0;
+
+	if (sorted == NULL)
+		return;
+	for (size_t i = 0; i < r->ids.cap; i++)
+		if (r->ids.slots[i] != NULL && r->ids.slots[i]->data != NULL &&
+		    strchr("RB", r->ids.slots[i]->name[0]) != NULL)
+			sorted[n++] = r->ids.slots[i];
+	qsort(sorted, n, sizeof(struct id *), by_id);
+	for (size_t i = 0; i < n; i++) {
+		char more[64] = "";
+
+		if (sorted[i]->name[0] == 'R') {
+			const struct plan_rule *rule = sorted[i]->data;
+
+			snprintf(more, sizeof(more), ",\"rule\":%u",
+			    rule->ref.index);
+			put_table_row(b, sorted[i]->name, &rule->ref, more);
+		} else {
+			const struct backend *to = sorted[i]->data;
+
+			put_table_row(b, sorted[i]->name, to->to != NULL ?
+			    &to->to->ref : &to->ref, more);
+		}
+	}
+	buf_puts(b, b->len == 0 ? "[]\n" : "\n]\n");
+}
+
+static void put_all(struct render *r)
+{
+	put_global(r);
+	render_sort_conditions(r);
+	for (size_t i = 0; i < r->plan->n_binds; i++)
+		render_bind(r, &r->plan->binds[i]);
+	render_backends(r);
+	if (r->plan->n_pools > 0)
+		render_agent_backend(r);
+	render_agent_files(r);
+	put_table(r);
+}
+
+/* Names, which fills the maps: frontends need to know what is looked at. */
+static void name_all(struct render *r)
+{
+	for (size_t i = 0; i < r->plan->n_binds; i++)
+		render_name_bind(r, &r->plan->binds[i]);
+}
+
+static void fini(struct render *r)
+{
+	free(r->attributes.items);
+	free(r->schemas.items);
+	free(r->backends.items);
+	buf_fini(&r->line);
+	buf_fini(&r->policy);
+	buf_fini(&r->inner);
+	buf_fini(&r->content);
+	ids_fini(&r->ids);
+	arena_free(r->arena);
+}
+
+int render(const struct plan *plan, const struct render_options *options,
+    struct arena *arena, struct plan_problems *problems, struct output **out)
+{
+	struct render r = {
+		.plan = plan, .options = options, .problem_arena = arena,
+		.problems = problems, .out = output_new(),
+		.arena = arena_new(ARENA_FIRST_BYTES, ARENA_MAX_BYTES),
+	};
+
+	buf_init(&r.line, SCRATCH_MAX_BYTES);
+	buf_init(&r.policy, SCRATCH_MAX_BYTES);
+	buf_init(&r.inner, SCRATCH_MAX_BYTES);
+	buf_init(&r.content, SCRATCH_MAX_BYTES);
+	if (r.out != NULL && r.arena != NULL) {
+		ids_init(&r.ids, r.arena);
+		name_all(&r);
+		put_all(&r);
+		output_finish(r.out);
+		r.failed |= r.out->failed;
+	} else {
+		r.failed = true;
+	}
+	fini(&r);
+	if (r.failed) {
+		output_free(r.out);
+		return -ENOMEM;
+	}
+	*out = r.out;
+	return 0;
+}
