@@ -16,7 +16,7 @@
 #include "fault.h"
 #include "must.h"
 
-enum { SHOWN_MAX = 64, WORD_MAX = 64 };
+enum { SHOWN_MAX = 64, WORD_MAX = 64, PATH_TEXT_MAX = 512 };
 
 /* What an operator wrote, fit for one line of a log. */
 static void show(char out[SHOWN_MAX], const struct conf *value)
@@ -38,18 +38,59 @@ static void show(char out[SHOWN_MAX], const struct conf *value)
 			out[i] = '?';
 }
 
+/* What stands before a found thing's own words. */
+static void path_to(char out[PATH_TEXT_MAX], const struct conf_input *in,
+    const char *key)
+{
+	const struct fault_path here = { in->why->path, key, 0 };
+
+	if (in->why->path == NULL)
+		snprintf(out, PATH_TEXT_MAX, "%s", key != NULL ? key : "");
+	else
+		fault_path_text(key != NULL ? &here : here.up, out,
+		    PATH_TEXT_MAX);
+}
+
+static void refuse(const struct conf_input *in, unsigned line,
+    const char *key, const char *found, const char *want, va_list ap)
+{
+	char wanted[sizeof(in->why->want)], path[PATH_TEXT_MAX];
+
+	path_to(path, in, key);
+	vsnprintf(wanted, sizeof(wanted), want, ap);
+	fault_setf(in->why, in->file, line, "%s%s%s", path,
+	    path[0] != '\0' ? ": " : "", found);
+	fault_want(in->why, "%s", wanted);
+}
+
 int conf_refuse(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, const char *want, ...)
 {
-	char shown[SHOWN_MAX], wanted[sizeof(in->why->want)];
+	bool is_entry = in->why->path != NULL && value->key == NULL;
+	char shown[SHOWN_MAX];
 	va_list ap;
 
 	show(shown, value);
 	va_start(ap, want);
-	vsnprintf(wanted, sizeof(wanted), want, ap);
+	refuse(in, value->line, is_entry ? NULL : row->key, shown, want, ap);
 	va_end(ap);
-	fault_setf(in->why, in->file, value->line, "%s: %s", row->key, shown);
-	fault_want(in->why, "%s", wanted);
+	return -EINVAL;
+}
+
+int conf_refuse_at(const struct conf_input *in, const struct conf *map,
+    const char *key, const char *found, const char *want, ...)
+{
+	const struct conf *value = key != NULL ? conf_child(map, key) : NULL;
+	char shown[SHOWN_MAX];
+	va_list ap;
+
+	if (value == NULL)
+		value = map;
+	show(shown, value);
+	va_start(ap, want);
+	refuse(in, value->line, value == map ? NULL : key,
+	    found != NULL ? found : shown, want, ap);
+	va_end(ap);
 	return -EINVAL;
 }
 
@@ -141,14 +182,15 @@ static int unknown_key(const struct conf_input *in,
 		.type = CONF_SCALAR, .text = child->key, .line = child->line,
 	};
 	const char *names[CONF_ROWS_MAX];
-	char shown[SHOWN_MAX];
+	char shown[SHOWN_MAX], path[PATH_TEXT_MAX];
 
 	must(table->n_rows <= CONF_ROWS_MAX);
 	for (size_t i = 0; i < table->n_rows; i++)
 		names[i] = table->rows[i].key;
 	show(shown, &word);
-	fault_setf(in->why, in->file, child->line, "%s with unknown key %s",
-	    table->what, shown);
+	path_to(path, in, NULL);
+	fault_setf(in->why, in->file, child->line, "%s%s%s with unknown key %s",
+	    path, path[0] != '\0' ? ": " : "", table->what, shown);
 	conf_want_name(in->why, child->key, names, table->n_rows);
 	return -EINVAL;
 }
@@ -164,6 +206,18 @@ static int decode_preset(const struct conf_input *in,
 	return row->decode(in, row, &value, out);
 }
 
+static int missing(const struct conf_input *in, const struct conf_table *table,
+    const struct conf_row *row, const struct conf *where)
+{
+	char path[PATH_TEXT_MAX];
+
+	path_to(path, in, NULL);
+	fault_setf(in->why, in->file, where->line, "%s%s%s without %s", path,
+	    path[0] != '\0' ? ": " : "", table->what, row->key);
+	fault_want(in->why, "%s: %s", row->key, row->help);
+	return -EINVAL;
+}
+
 static int decode_row(const struct conf_input *in,
     const struct conf_table *table, const struct conf_row *row,
     const struct conf *map, void *out)
@@ -173,13 +227,8 @@ static int decode_row(const struct conf_input *in,
 
 	if (conf_is_given(value))
 		return row->decode(in, row, value, at);
-	if (row->required) {
-		fault_setf(in->why, in->file,
-		    value != NULL ? value->line : map->line, "%s without %s",
-		    table->what, row->key);
-		fault_want(in->why, "%s: %s", row->key, row->help);
-		return -EINVAL;
-	}
+	if (row->required)
+		return missing(in, table, row, value != NULL ? value : map);
 	return row->preset != NULL ? decode_preset(in, row, map, at) : 0;
 }
 
@@ -193,7 +242,8 @@ int conf_decode(const struct conf_input *in, const struct conf_table *table,
 
 		return conf_refuse(in, &row, map, "a map: key: value");
 	}
-	for (const struct conf *c = map->children; c != NULL; c = c->next)
+	for (const struct conf *c = map->children;
+	    c != NULL && !table->is_open; c = c->next)
 		if (find_row(table, c->key) == NULL)
 			return unknown_key(in, table, c);
 	for (size_t i = 0; i < table->n_rows; i++) {
@@ -204,27 +254,75 @@ int conf_decode(const struct conf_input *in, const struct conf_table *table,
 	return table->check != NULL ? table->check(in, map, out) : 0;
 }
 
+/* Decodes one step further in, with the path kept for what goes wrong. */
+static int descend(const struct conf_input *in, const struct conf_table *table,
+    struct fault_path step, const struct conf *value, void *out)
+{
+	int err;
+
+	step.up = in->why->path;
+	if (step.up != NULL)
+		in->why->path = &step;
+	err = table->item != NULL ?
+	    table->item->decode(in, table->item, value, out) :
+	    conf_decode(in, table, value, out);
+	in->why->path = step.up;
+	return err;
+}
+
 int conf_section(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, void *out)
 {
 	if (value->type != CONF_MAP)
 		return conf_refuse(in, row, value, "a map: key: value");
-	return conf_decode(in, row->table, value, out);
+	return descend(in, row->table, (struct fault_path){ .key = row->key },
+	    value, out);
 }
 
-static int decode_item(const struct conf_input *in,
-    const struct conf_table *table, const struct conf *value, void *out)
+int conf_pointer(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
 {
-	return table->item != NULL ?
-	    table->item->decode(in, table->item, value, out) :
-	    conf_decode(in, table, value, out);
+	void *thing = arena_zalloc(in->arena, row->table->size);
+
+	if (thing == NULL)
+		return conf_no_memory(in);
+	*(void **)out = thing;
+	return conf_section(in, row, value, thing);
+}
+
+int conf_ignore(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	(void)in;
+	(void)row;
+	(void)value;
+	(void)out;
+	return 0;
+}
+
+static int decode_entries(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *first, size_t n,
+    char *array)
+{
+	const struct fault_path list = { in->why->path, row->key, 0 };
+	const struct fault_path *up = in->why->path;
+	int err = 0;
+
+	if (up != NULL)
+		in->why->path = &list;
+	for (size_t i = 0; err == 0 && i < n; i++, first = first->next)
+		err = descend(in, row->table, (struct fault_path){ .index = i },
+		    first, array + i * row->table->size);
+	in->why->path = up;
+	return err;
 }
 
 int conf_list(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, void *out)
 {
 	const struct conf_table *table = row->table;
-	bool is_one = table->item != NULL && value->type == CONF_SCALAR;
+	bool is_one = table->item != NULL && value->type == CONF_SCALAR &&
+	    in->why->path == NULL;
 	const struct conf *c = is_one ? value : value->children;
 	size_t n = is_one ? 1 : value->n_children;
 	char *array;
@@ -238,15 +336,9 @@ int conf_list(const struct conf_input *in, const struct conf_row *row,
 	array = arena_zalloc(in->arena, n * table->size);
 	if (array == NULL)
 		return conf_no_memory(in);
-	for (size_t i = 0; i < n; i++, c = c->next) {
-		int err = decode_item(in, table, c, array + i * table->size);
-
-		if (err != 0)
-			return err;
-	}
 	*(char **)out = array;
 	*(size_t *)((char *)out - row->offset + row->offset_n) = n;
-	return 0;
+	return decode_entries(in, row, c, n, array);
 }
 
 static void print_rows(FILE *out, const struct conf_table *table,

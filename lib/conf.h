@@ -8,6 +8,9 @@
  * misspelt key, the nearest known one). Strings live in the arena. No state:
  * any thread.
  *
+ * Who sets why->path hears the whole path to the place (rules[2].name: ...); and
+ * lists are lists then, one value alone is none.
+ *
  *	static const struct conf_row rows[] = {
  *		{ .key = "port", .decode = conf_u16, .min = 1,
  *		  .offset = offsetof(struct place, port), .required = true,
@@ -72,6 +75,7 @@ struct conf_table {
 	size_t n_rows;
 	const struct conf_row *item;
 	conf_check_f *check;	/* may be NULL */
+	bool is_open;		/* keys without a row are somebody else's */
 };
 
 /* Decodes `map` into `out`, which the caller zeroed. */
@@ -90,6 +94,9 @@ conf_decode_f conf_duration;	/* int64_t, ms; 50ms, 1s, 2m, 1h, 1m30s, 0 */
 conf_decode_f conf_string;	/* const char *; any scalar but an empty one */
 conf_decode_f conf_enum;	/* int-sized; index into row->names */
 conf_decode_f conf_section;	/* a map, by row->table */
+conf_decode_f conf_pointer;	/* to one of row->table->size bytes; NULL when
+				   not given */
+conf_decode_f conf_ignore;	/* nothing: known, and of no interest */
 
 /*
  * A pointer to an array, its length to row->offset_n. Entries are maps by
@@ -103,6 +110,14 @@ conf_decode_f conf_list;
 int conf_refuse(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, const char *want, ...)
     __attribute__((format(printf, 4, 5)));
+
+/*
+ * As conf_refuse(), for a check: about what stands under `key` in `map`, or about
+ * the map when `key` is NULL or not in it. `found` NULL: the value is shown.
+ */
+int conf_refuse_at(const struct conf_input *in, const struct conf *map,
+    const char *key, const char *found, const char *want, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* The fault that there is no memory. Returns -ENOMEM. */
 int conf_no_memory(const struct conf_input *in);

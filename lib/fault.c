@@ -34,6 +34,37 @@ void fault_set(struct fault *f, const char *file, unsigned line,
 		fault_want(f, "%s", want);
 }
 
+/* What of `text` fits behind the `at` bytes that are there. */
+static size_t add(char *out, size_t len, size_t at, const char *text)
+{
+	int n = snprintf(out + at, len - at, "%s", text);
+
+	return n > 0 && (size_t)n < len - at ? at + (size_t)n : len - 1;
+}
+
+static size_t path_text(const struct fault_path *path, char *out, size_t len)
+{
+	char index[24];
+	size_t at;
+
+	if (path == NULL)
+		return 0;
+	at = path_text(path->up, out, len);
+	if (path->key == NULL) {
+		snprintf(index, sizeof(index), "[%zu]", path->index);
+		return add(out, len, at, index);
+	}
+	if (path->up != NULL)
+		at = add(out, len, at, path->up->up != NULL ? "." : ": ");
+	return add(out, len, at, path->key);
+}
+
+void fault_path_text(const struct fault_path *path, char *out, size_t len)
+{
+	out[0] = '\0';
+	path_text(path, out, len);
+}
+
 void fault_want(struct fault *f, const char *fmt, ...)
 {
 	va_list ap;

@@ -2,8 +2,7 @@
  * yaml.c - libyaml's events into a tree, with our limits around them
  *
  * libyaml's own document loader would resolve aliases and knows no limits, so
- * the tree is built from events over an explicit stack: depth, nodes and bytes
- * are counted before anything is allocated for them.
+ * the tree is built from events, by conf_build.
  */
 #include "yaml.h"
 
@@ -13,33 +12,26 @@
 #include <yaml.h>
 
 #include "arena.h"
+#include "conf_build.h"
 #include "fault.h"
 #include "must.h"
 #include "slurp.h"
+
+enum {
+	EACH_FIRST_BYTES = 16384,
+	EACH_NODE_BYTES = 256,	/* a node, its key and alignment, generously */
+};
 
 const struct yaml_limits yaml_limits_default = {
 	.max_bytes = 1 << 20,
 	.max_nodes = 100000,
 };
 
-struct level {			/* a list or map that is still open */
-	struct conf *node;
-	struct conf **tail;	/* where the next child is hung */
-};
-
 struct builder {
 	yaml_parser_t parser;
-	const char *file;
 	struct span text;
-	struct arena *arena;
-	struct fault *why;
-	size_t n_nodes, max_nodes;
 	unsigned n_documents;
-	struct conf *root;
-	struct level levels[YAML_DEPTH_MAX];
-	size_t depth;
-	const char *key;	/* read, its value not yet */
-	unsigned key_line;
+	struct conf_builder tree;
 };
 
 static unsigned line_of(yaml_mark_t mark)
@@ -50,14 +42,7 @@ static unsigned line_of(yaml_mark_t mark)
 static bool refuse(struct builder *b, yaml_mark_t mark, const char *found,
     const char *want)
 {
-	fault_set(b->why, b->file, line_of(mark), found, want);
-	return false;
-}
-
-static bool no_memory(struct builder *b)
-{
-	fault_set(b->why, b->file, 0, "no memory for what this file says",
-	    NULL);
+	fault_set(b->tree.why, b->tree.file, line_of(mark), found, want);
 	return false;
 }
 
@@ -71,43 +56,6 @@ static bool is_plain_node(struct builder *b, const yaml_event_t *e,
 		return refuse(b, e->start_mark, "a tag (!name)",
 		    "no tags; put quotes around what is a string");
 	return true;
-}
-
-/* A new node, hung below the innermost open one. */
-static struct conf *add_node(struct builder *b, const yaml_event_t *e,
-    enum conf_type type)
-{
-	struct level *top = b->depth > 0 ? &b->levels[b->depth - 1] : NULL;
-	struct conf *node;
-
-	if (b->n_nodes++ >= b->max_nodes) {
-		fault_setf(b->why, b->file, line_of(e->start_mark),
-		    "more than %zu values in one file", b->max_nodes);
-		return NULL;
-	}
-	node = arena_zalloc(b->arena, sizeof(*node));
-	if (node == NULL) {
-		no_memory(b);
-		return NULL;
-	}
-	node->type = type;
-	node->line = b->key != NULL ? b->key_line : line_of(e->start_mark);
-	node->key = b->key;
-	b->key = NULL;
-	if (top == NULL) {
-		b->root = node;
-		return node;
-	}
-	*top->tail = node;
-	top->tail = &node->next;
-	top->node->n_children++;
-	return node;
-}
-
-static bool is_key_expected(const struct builder *b)
-{
-	return b->depth > 0 && b->key == NULL &&
-	    b->levels[b->depth - 1].node->type == CONF_MAP;
 }
 
 /* YAML 1.2 core schema, section 10.3.2: how "nothing" is spelled. */
@@ -127,102 +75,44 @@ static bool on_scalar(struct builder *b, const yaml_event_t *e)
 	const char *value = (const char *)e->data.scalar.value;
 	size_t len = e->data.scalar.length;
 	bool quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-	struct conf *node;
-	char *text;
+	unsigned line = line_of(e->start_mark);
 
 	if (!is_plain_node(b, e, e->data.scalar.anchor, e->data.scalar.tag))
 		return false;
 	if (memchr(value, '\0', len) != NULL)
 		return refuse(b, e->start_mark, "a NUL byte in a string", NULL);
-	text = arena_copy(b->arena, value, len);
-	if (text == NULL)
-		return no_memory(b);
-	if (is_key_expected(b)) {
-		b->key = text;
-		b->key_line = line_of(e->start_mark);
-		return true;
-	}
-	if (!quoted && is_null_text(text))
-		return add_node(b, e, CONF_NULL) != NULL;
-	node = add_node(b, e, CONF_SCALAR);
-	if (node == NULL)
-		return false;
-	node->text = text;
-	node->quoted = quoted;
-	return true;
+	if (conf_build_wants_key(&b->tree))
+		return conf_build_key(&b->tree, line, value, len);
+	if (!quoted && is_null_text(value))
+		return conf_build_null(&b->tree, line);
+	return conf_build_scalar(&b->tree, line, value, len, quoted);
 }
 
 static bool on_open(struct builder *b, const yaml_event_t *e,
     enum conf_type type)
 {
-	struct conf *node;
-
-	if (is_key_expected(b))
+	if (conf_build_wants_key(&b->tree))
 		return refuse(b, e->start_mark, "a list or map as a key",
 		    "a word, then a colon");
-	if (b->depth == YAML_DEPTH_MAX) {
-		fault_setf(b->why, b->file, line_of(e->start_mark),
-		    "more than %d levels of lists and maps", YAML_DEPTH_MAX);
-		return false;
-	}
-	node = add_node(b, e, type);
-	if (node == NULL)
-		return false;
-	b->levels[b->depth++] = (struct level){ node, &node->children };
+	return conf_build_open(&b->tree, line_of(e->start_mark), type);
+}
+
+static bool on_start(struct builder *b, const yaml_event_t *e)
+{
+	if (b->n_documents++ > 0 && b->tree.on_document == NULL)
+		return refuse(b, e->start_mark, "a second document (---)",
+		    "one document in one file");
+	conf_build_document(&b->tree);
 	return true;
-}
-
-static int by_key_then_line(const void *left, const void *right)
-{
-	const struct conf *a = *(const struct conf *const *)left;
-	const struct conf *b = *(const struct conf *const *)right;
-	int order = strcmp(a->key, b->key);
-
-	return order != 0 ? order : (a->line > b->line) - (a->line < b->line);
-}
-
-/* By sorting, since a hostile map has as many keys as the limits let pass. */
-static bool has_unique_keys(struct builder *b, const struct conf *map)
-{
-	const struct conf **sorted;
-	size_t n = 0;
-
-	if (map->n_children < 2)
-		return true;
-	sorted = malloc(map->n_children * sizeof(const struct conf *));
-	if (sorted == NULL)
-		return no_memory(b);
-	for (const struct conf *c = map->children; c != NULL; c = c->next)
-		sorted[n++] = c;
-	qsort(sorted, n, sizeof(*sorted), by_key_then_line);
-	for (size_t i = 1; i < n; i++)
-		if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0) {
-			fault_setf(b->why, b->file, sorted[i]->line,
-			    "%.64s a second time", sorted[i]->key);
-			fault_want(b->why, "it once; the first is on line %u",
-			    sorted[i - 1]->line);
-			break;
-		}
-	free(sorted);
-	return !b->why->is_set;
-}
-
-static bool on_close(struct builder *b)
-{
-	const struct conf *node;
-
-	must(b->depth > 0);
-	node = b->levels[--b->depth].node;
-	return node->type != CONF_MAP || has_unique_keys(b, node);
 }
 
 static bool on_event(struct builder *b, const yaml_event_t *e)
 {
 	switch (e->type) {
 	case YAML_DOCUMENT_START_EVENT:
-		return b->n_documents++ == 0 ||
-		    refuse(b, e->start_mark, "a second document (---)",
-			"one document in one file");
+		return on_start(b, e);
+	case YAML_DOCUMENT_END_EVENT:
+		return conf_build_document_end(&b->tree);
 	case YAML_SCALAR_EVENT:
 		return on_scalar(b, e);
 	case YAML_SEQUENCE_START_EVENT:
@@ -235,7 +125,7 @@ static bool on_event(struct builder *b, const yaml_event_t *e)
 		    on_open(b, e, CONF_MAP);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
-		return on_close(b);
+		return conf_build_close(&b->tree);
 	case YAML_ALIAS_EVENT:
 		return refuse(b, e->start_mark, "an alias (*name)",
 		    "no aliases; write the value out where it is needed");
@@ -274,18 +164,18 @@ static bool syntax_fault(struct builder *b)
 	const char *problem = p->problem != NULL ? p->problem : "syntax error";
 
 	if (p->error == YAML_MEMORY_ERROR)
-		return no_memory(b);
+		return conf_build_no_memory(&b->tree);
 	if (p->error == YAML_READER_ERROR) {
-		fault_set(b->why, b->file,
+		fault_set(b->tree.why, b->tree.file,
 		    line_at_offset(b->text, p->problem_offset), problem,
 		    "text in UTF-8");
 		return false;
 	}
-	fault_setf(b->why, b->file, line_of(p->problem_mark),
+	fault_setf(b->tree.why, b->tree.file, line_of(p->problem_mark),
 	    "not YAML: %s%s%s", p->context != NULL ? p->context : "",
 	    p->context != NULL ? ", " : "", problem);
 	if (is_tab_at(b->text, p->problem_mark))
-		fault_want(b->why, "spaces, not a tab, to indent");
+		fault_want(b->tree.why, "spaces, not a tab, to indent");
 	return false;
 }
 
@@ -308,34 +198,72 @@ static bool build(struct builder *b)
 	return true;
 }
 
+/* False with `why` filled, or when whoever gets the documents has enough. */
+static bool run(struct builder *b, const struct yaml_limits *limits)
+{
+	bool ok;
+
+	must(!b->tree.why->is_set);
+	b->tree.max_nodes = limits->max_nodes;
+	if (b->text.len > limits->max_bytes) {
+		fault_setf(b->tree.why, b->tree.file, 0, "more than %zu bytes",
+		    limits->max_bytes);
+		return false;
+	}
+	if (!yaml_parser_initialize(&b->parser))
+		return conf_build_no_memory(&b->tree);
+	yaml_parser_set_encoding(&b->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&b->parser, (const unsigned char *)
+	    (b->text.len > 0 ? b->text.ptr : ""), b->text.len);
+	ok = build(b);
+	yaml_parser_delete(&b->parser);
+	return ok;
+}
+
 const struct conf *yaml_parse(const char *file, struct span text,
     const struct yaml_limits *limits, struct arena *arena, struct fault *why)
 {
 	static const struct conf nothing = { .type = CONF_NULL, .line = 1 };
 	struct builder b = {
-		.file = file, .text = text, .arena = arena, .why = why,
-		.max_nodes = limits->max_nodes,
+		.text = text,
+		.tree = {
+			.file = file, .arena = arena, .why = why,
+			.max_depth = YAML_DEPTH_MAX,
+		},
 	};
-	bool ok;
 
-	must(!why->is_set);
-	if (text.len > limits->max_bytes) {
-		fault_setf(why, file, 0, "more than %zu bytes",
-		    limits->max_bytes);
+	if (!run(&b, limits))
 		return NULL;
+	return b.tree.root != NULL ? b.tree.root : &nothing;
+}
+
+int yaml_each(const char *file, struct span text,
+    const struct yaml_limits *limits, conf_document_f *on_document,
+    void *data, struct fault *why)
+{
+	struct builder b = {
+		.text = text,
+		.tree = {
+			.file = file, .why = why,
+			.max_depth = CONF_BUILD_DEPTH_MAX,
+			.on_document = on_document, .data = data,
+		},
+	};
+	int err = 0;
+
+	b.tree.arena = arena_new(EACH_FIRST_BYTES, limits->max_nodes *
+	    EACH_NODE_BYTES + limits->max_bytes);
+	b.tree.items = arena_new(EACH_FIRST_BYTES, limits->max_nodes *
+	    EACH_NODE_BYTES + limits->max_bytes);
+	if (b.tree.arena == NULL || b.tree.items == NULL) {
+		conf_build_no_memory(&b.tree);
+		err = -ENOMEM;
+	} else if (!run(&b, limits) && !b.tree.is_ended) {
+		err = -EINVAL;
 	}
-	if (!yaml_parser_initialize(&b.parser)) {
-		no_memory(&b);
-		return NULL;
-	}
-	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&b.parser,
-	    (const unsigned char *)(text.len > 0 ? text.ptr : ""), text.len);
-	ok = build(&b);
-	yaml_parser_delete(&b.parser);
-	if (!ok)
-		return NULL;
-	return b.root != NULL ? b.root : &nothing;
+	arena_free(b.tree.arena);
+	arena_free(b.tree.items);
+	return why->is_set ? -EINVAL : err;
 }
 
 const struct conf *yaml_load(const char *file,

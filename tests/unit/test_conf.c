@@ -431,6 +431,55 @@ static void test_a_full_arena_is_a_fault_and_no_crash(void **state)
 	}
 }
 
+/* Who wants paths hears where it is, through sections and lists. */
+static void test_a_path_leads_to_the_place(void **state)
+{
+	static const struct {
+		const char *text, *found;
+	} cases[] = {
+		{ "{name: x, port: 70000}", "Thing d/x: port: 70000" },
+		{ "{name: x, prt: 1}", "Thing d/x: an outer with unknown key prt" },
+		{ "{port: 1}", "Thing d/x: an outer without name" },
+		{ "{name: x, inner: {n: x}}", "Thing d/x: inner.n: x" },
+		{ "{name: x, inner: {m: 1}}", "Thing d/x: inner: " },
+		{ "{name: x, list: [{n: 1}, {n: y}]}",
+		    "Thing d/x: list[1].n: y" },
+		{ "{name: x, list: [{n: 1}, 5]}", "Thing d/x: list[1]: 5" },
+		{ "{name: x, ports: [1, z]}", "Thing d/x: ports[1]: z" },
+		{ "{name: x, ports: 1}", "Thing d/x: ports: 1" },
+	};
+	const struct fault_path root = { NULL, "Thing d/x", 0 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct fault why = { 0 };
+		const struct conf_input in = { "f", *state, &why };
+		const struct conf *map = yaml_parse("f",
+		    span_of(cases[i].text), &yaml_limits_default, *state, &why);
+		struct outer o = { 0 };
+
+		why.path = &root;
+		assert_int_equal(conf_decode(&in, &outer_table, map, &o), -22);
+		if (strncmp(why.found, cases[i].found,
+			strlen(cases[i].found)) != 0)
+			fail_msg("%s: %s", cases[i].text, why.found);
+		assert_ptr_equal(why.path, &root);
+	}
+}
+
+static void test_an_open_map_keeps_its_secrets(void **state)
+{
+	struct conf_table open = outer_table;
+	struct fault why = { 0 };
+	const struct conf_input in = { "f", *state, &why };
+	struct outer o = { 0 };
+
+	open.is_open = true;
+	assert_int_equal(conf_decode(&in, &open, yaml_parse("f",
+	    span_of("{name: x, other: {a: 1}}"), &yaml_limits_default, *state,
+	    &why), &o), 0);
+	assert_string_equal(o.name, "x");
+}
+
 static void test_help_has_every_row(void **state)
 {
 	char *text;
@@ -462,6 +511,8 @@ int main(void)
 		cmocka_unit_test(test_sizes_are_of_1024),
 		cmocka_unit_test(test_one_value_alone_is_a_list_of_one),
 		cmocka_unit_test(test_a_full_arena_is_a_fault_and_no_crash),
+		cmocka_unit_test(test_a_path_leads_to_the_place),
+		cmocka_unit_test(test_an_open_map_keeps_its_secrets),
 		cmocka_unit_test(test_help_has_every_row),
 	};
 
