@@ -308,18 +308,16 @@ int output_commit(const char *dir, const char *name)
 	return sync_dir(dir);
 }
 
+/* All that is in it, then itself; no folders within. */
 static void remove_dir(const char *path)
 {
-	char file[8192];
 	DIR *d = opendir(path);
 	struct dirent *e;
 
 	if (d == NULL)
 		return;
-	while ((e = readdir(d)) != NULL) {
-		snprintf(file, sizeof(file), "%s/%s", path, e->d_name);
-		unlink(file);		/* refuses "." and ".." */
-	}
+	while ((e = readdir(d)) != NULL)
+		unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
 	rmdir(path);
 }
