@@ -41,6 +41,9 @@ enum output_map_name {
 
 extern const char *const output_map_files[OUTPUT_N_MAPS];
 
+/* dynamic-cookie-key of every backend: see `set dynamic-cookie-key`. */
+#define OUTPUT_COOKIE_KEY "haproxy-epp"
+
 struct output_entry {
 	const char *key, *value;
 };
@@ -54,6 +57,7 @@ struct output_server {
 	const char *backend, *name, *address;	/* "10.0.0.1:80", "[::1]:80" */
 	const char *keywords;	/* behind the address; may be "" */
 	bool is_checked;	/* `enable health` once it is added */
+	bool has_cookie;	/* which must be computed for it */
 };
 
 /* A frontend, backend or another part of haproxy.cfg. */

@@ -62,6 +62,8 @@ static struct backend *add_backend(struct render *r, struct id *id,
 	*b = (struct backend){
 		.name = id->name, .ref = rule->ref, .mode = mode, .to = to,
 		.policy = copy_text(r, &r->policy), .keywords = keywords,
+		.has_cookie = rule->session != NULL &&
+		    rule->session->type == PLAN_SESSION_COOKIE,
 		.inner = r->inner.len > 0 ? copy_text(r, &r->inner) : NULL,
 	};
 	*at = b;

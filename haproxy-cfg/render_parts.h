@@ -52,6 +52,7 @@ struct backend {
 	const char *policy;	/* its lines but servers */
 	const char *inner;	/* lines of the hop behind it; NULL: no hop */
 	const char *keywords;	/* of its servers */
+	bool has_cookie;
 };
 
 #define RENDER_LIST(type) struct { type *items; size_t n, cap; }

@@ -188,7 +188,7 @@ static void put_cookie(struct buf *b, const struct plan_session *s)
 	if (s->is_permanent && s->absolute_timeout_ms > 0)
 		buf_printf(b, " attr Max-Age=%lld",
 		    (long long)s->absolute_timeout_ms / 1000);
-	buf_puts(b, "\n    dynamic-cookie-key haproxy-epp\n");
+	buf_puts(b, "\n    dynamic-cookie-key " OUTPUT_COOKIE_KEY "\n");
 }
 
 /* The header says which server, so nothing is kept here, and a reload is harmless. */

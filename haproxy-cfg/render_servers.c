@@ -182,7 +182,8 @@ static void put_server(struct render *r, const struct backend *b,
 	    .backend = backend, .name = output_copyf(r->out, "%s", name),
 	    .address = output_copyf(r->out, is_six ? "[%.*s]:%u" : "%.*s:%u",
 		(int)(strrchr(name, ':') - name), name, e->port),
-	    .keywords = b->keywords, .is_checked = b->to->pool != NULL });
+	    .keywords = b->keywords, .is_checked = b->to->pool != NULL,
+	    .has_cookie = b->has_cookie });
 }
 
 void render_servers(struct render *r, const struct backend *b,

@@ -1,0 +1,467 @@
+/*
+ * apply.c - what is done in which order, and what if it fails
+ */
+#include "apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply_parts.h"
+#include "output_files.h"
+
+enum {
+	LINE_MAX_BYTES = 64 << 20,
+	SAID_MAX_BYTES = 1 << 20,
+	PATH_BYTES = 4200,
+	/* Somebody may have restarted HAProxy: look, now and then. */
+	LOOK_EVERY_MS = 5000,
+};
+
+struct apply *apply_new(const struct apply_options *options)
+{
+	struct apply *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->options = *options;
+	snprintf(a->socket, sizeof(a->socket), "%s/haproxy.sock", options->dir);
+	snprintf(a->master, sizeof(a->master), "%s/master.sock", options->dir);
+	runtime_init(&a->runtime,
+	    options->socket != NULL ? options->socket : a->socket,
+	    options->master != NULL ? options->master : a->master);
+	running_init(&a->running);
+	buf_init(&a->line, LINE_MAX_BYTES);
+	a->last_reload_ms = INT64_MIN / 2;
+	return a;
+}
+
+void apply_free(struct apply *a)
+{
+	if (a == NULL)
+		return;
+	runtime_fini(&a->runtime);
+	running_fini(&a->running);
+	output_free(a->wanted);
+	buf_fini(&a->line);
+	free(a);
+}
+
+int apply_send(struct apply *a)
+{
+	int err = 0;
+
+	if (buf_failed(&a->line)) {
+		err = -ENOMEM;
+	} else if (a->line.len > 0) {
+		buf_puts(&a->line, "\n");
+		err = runtime_do(&a->runtime, a->line.data, a->line.len);
+	}
+	buf_clear(&a->line);
+	return err;
+}
+
+int apply_make_room(struct apply *a, size_t bytes)
+{
+	if (a->line.len + bytes <= RUNTIME_LINE_MAX_BYTES)
+		return 0;
+	return apply_send(a);
+}
+
+/* ---- the mark of unfinished business ------------------------------------------------- */
+
+/*
+ * There while the worker is being changed. Found by the next of us, it says that
+ * nobody knows what the worker has: then it is reloaded.
+ */
+static void mark_path(const struct apply *a, char path[PATH_BYTES])
+{
+	snprintf(path, PATH_BYTES, "%s/apply.pending", a->options.dir);
+}
+
+static int mark(const struct apply *a)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	mark_path(a, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static void unmark(const struct apply *a)
+{
+	char path[PATH_BYTES];
+
+	mark_path(a, path);
+	unlink(path);
+}
+
+static bool is_marked(const struct apply *a)
+{
+	char path[PATH_BYTES];
+
+	mark_path(a, path);
+	return access(path, F_OK) == 0;
+}
+
+/* ---- reports --------------------------------------------------------------------------- */
+
+static void report(struct apply *a, enum apply_result result, const char *text)
+{
+	a->report->result = result;
+	if (text != NULL)
+		snprintf(a->report->text, sizeof(a->report->text), "%s", text);
+}
+
+static void describe(const struct output *o, char text[RUNTIME_NAME_BYTES])
+{
+	snprintf(text, RUNTIME_NAME_BYTES, "epp-translator-%016" PRIx64,
+	    o->shape);
+}
+
+/* "[.../check.cfg:123]": the line, then the section it is in, then whose that is. */
+static void blame(struct apply *a, const struct output *o, const char *said)
+{
+	enum { LINES_ABOVE = 4 };	/* of output_put_config() */
+	const char *at = strstr(said, "check.cfg:");
+	unsigned long line = at != NULL ? strtoul(at + 10, NULL, 10) : 0;
+	size_t offset = 0;
+
+	for (unsigned long n = LINES_ABOVE + 1; n < line; n++) {
+		const char *end = memchr(o->text.data + offset, '\n',
+		    o->text.len - offset);
+
+		if (end == NULL)
+			return;
+		offset = (size_t)(end + 1 - o->text.data);
+	}
+	if (line <= LINES_ABOVE)
+		return;
+	for (size_t i = 0; i < o->sections.n; i++)
+		if (o->sections.items[i].start <= offset &&
+		    offset < o->sections.items[i].end)
+			a->report->blamed = o->sections.items[i].ref;
+}
+
+/* ---- files ----------------------------------------------------------------------------- */
+
+static const char *first_alert(const char *said)
+{
+	const char *at = strstr(said, "[ALERT]");
+
+	return at != NULL ? at : said;
+}
+
+/* Only what a reload would read for the first time can be refused. */
+static int check(struct apply *a, const struct output *o, const char *name)
+{
+	struct buf said;
+	int result;
+
+	buf_init(&said, SAID_MAX_BYTES);
+	result = output_check(o, a->options.haproxy, a->options.dir, name,
+	    &said);
+	buf_put(&said, "", 1);
+	if (result == 1 && said.data != NULL) {
+		report(a, APPLY_REFUSED, first_alert(said.data));
+		blame(a, o, said.data);
+	} else if (result < 0) {
+		report(a, APPLY_FAILED, strerror(-result));
+	}
+	buf_fini(&said);
+	return result;
+}
+
+/* `o` becomes what is on the disk and wanted; on failure it is dropped. */
+static bool stage(struct apply *a, struct output *o, bool must_check)
+{
+	char name[OUTPUT_GENERATION_BYTES];
+	int err = output_stage(o, a->is_staged ? a->wanted : NULL,
+	    a->options.dir, name);
+
+	if (err == 0 && must_check && check(a, o, name) != 0) {
+		output_drop(a->options.dir, name);
+		output_free(o);
+		return false;
+	}
+	if (err == 0)
+		err = output_commit(a->options.dir, name);
+	if (err != 0) {
+		report(a, APPLY_FAILED, strerror(-err));
+		output_free(o);
+		return false;
+	}
+	output_free(a->wanted);
+	a->wanted = o;
+	a->is_staged = true;
+	output_clean(o, a->options.dir);
+	return true;
+}
+
+/* ---- the worker --------------------------------------------------------------------------- */
+
+/* Who answers, and whether the model is of it. */
+static int look(struct apply *a, char description[RUNTIME_NAME_BYTES])
+{
+	int pid, err = runtime_identify(&a->runtime, &pid, description);
+
+	a->look_ms = a->now_ms;
+	if (err == 0 && pid != a->pid)
+		a->is_known = false;
+	if (err == 0)
+		a->pid = pid;
+	else
+		a->is_known = false;
+	return err;
+}
+
+/* Reads a worker that we did not see start; true if it can be changed as it is. */
+static bool learn(struct apply *a, const struct output *o,
+    const char *description)
+{
+	char want[RUNTIME_NAME_BYTES];
+
+	describe(o, want);
+	if (!a->is_known && strcmp(want, description) == 0 && !is_marked(a))
+		a->is_known = running_read(&a->running, o, &a->runtime,
+		    a->options.dir) == 0;
+	return a->is_known && running_has_shape(&a->running, o);
+}
+
+/* In the order in which nothing is named before it is there. */
+static const enum output_map_name map_order[OUTPUT_N_MAPS] = {
+	MAP_SPLIT, MAP_RULE, MAP_PICK, MAP_CONDITION, MAP_USES, MAP_OWNER,
+	MAP_PREFIX, MAP_EXACT, MAP_HOST,
+};
+
+static int change(struct apply *a)
+{
+	int err = apply_certs_add(a);
+
+	if (err == 0)
+		err = apply_servers_add(a);
+	if (err == 0 && !a->is_dry)
+		err = output_write_agent(a->wanted, a->options.dir);
+	for (size_t i = 0; i < OUTPUT_N_MAPS && err == 0; i++)
+		err = apply_map(a, map_order[i]);
+	if (err == 0)
+		err = apply_servers_remove(a);
+	if (err == 0)
+		err = apply_certs_remove(a);
+	return err;
+}
+
+static bool has_changes(const struct apply_report *r)
+{
+	return r->map_changes + r->server_changes + r->cert_changes > 0;
+}
+
+/* By the command line, and looked at afterwards. */
+static int change_and_verify(struct apply *a)
+{
+	int err = mark(a);
+
+	if (err == 0)
+		err = change(a);
+	if (err == 0 && a->report->map_changes > 0)
+		err = apply_verify_maps(a);
+	if (err == 0)
+		unmark(a);
+	else
+		a->is_known = false;
+	return err;
+}
+
+static void reload(struct apply *a)
+{
+	char want[RUNTIME_NAME_BYTES];
+	int err = mark(a);
+
+	describe(a->wanted, want);
+	a->last_reload_ms = a->now_ms;
+	if (err == 0)
+		err = runtime_reload(&a->runtime, want, APPLY_RELOAD_WAIT_MS);
+	if (err == 0)
+		err = output_write_agent(a->wanted, a->options.dir);
+	if (err == 0)
+		err = running_load(&a->running, a->wanted);
+	if (err != 0) {
+		a->is_known = false;
+		report(a, err == -EPROTO ? APPLY_REFUSED : APPLY_FAILED,
+		    *a->runtime.said != '\0' ? a->runtime.said :
+		    strerror(-err));
+		return;
+	}
+	a->report->reloaded = true;
+	a->needs_reload = false;
+	look(a, want);
+	a->is_known = true;
+	unmark(a);
+	report(a, APPLY_DONE, NULL);
+}
+
+static void reload_in_time(struct apply *a)
+{
+	a->needs_reload = true;
+	if (a->now_ms < a->last_reload_ms + a->options.reload_interval_ms)
+		report(a, APPLY_LATER, "a reload is due");
+	else
+		reload(a);
+}
+
+/* The worker does not answer: what is on the disk waits for the next one. */
+static void leave_files(struct apply *a)
+{
+	char text[sizeof(a->runtime.said) + 32];
+	int err = output_write_agent(a->wanted, a->options.dir);
+
+	snprintf(text, sizeof(text), "HAProxy does not answer: %s",
+	    a->runtime.said);
+	unmark(a);
+	report(a, err == 0 ? APPLY_WRITTEN : APPLY_FAILED,
+	    err == 0 ? text : strerror(-err));
+}
+
+static void converge(struct apply *a, bool is_there, bool can_change)
+{
+	int err;
+
+	if (!is_there) {
+		leave_files(a);
+		return;
+	}
+	if (!can_change || a->needs_reload) {
+		reload_in_time(a);
+		return;
+	}
+	err = change_and_verify(a);
+	if (err == 0) {
+		report(a, APPLY_DONE, NULL);
+		return;
+	}
+	snprintf(a->report->text, sizeof(a->report->text), "reload, since: %s",
+	    *a->runtime.said != '\0' ? a->runtime.said : strerror(-err));
+	reload_in_time(a);
+}
+
+void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
+    struct apply_report *r)
+{
+	char description[RUNTIME_NAME_BYTES] = "";
+	bool is_there, can_change;
+
+	*r = (struct apply_report){ 0 };
+	a->report = r;
+	a->now_ms = now_ms;
+	is_there = look(a, description) == 0;
+	can_change = is_there && learn(a, wanted, description);
+	if (!stage(a, wanted, !can_change || apply_certs_are_new(a, wanted)))
+		return;
+	if (can_change && !apply_certs_can(a))
+		can_change = false;
+	converge(a, is_there, can_change);
+}
+
+/* ---- later ----------------------------------------------------------------------------- */
+
+static int64_t rest_due_ms(const struct apply *a)
+{
+	int64_t due = -1;
+
+	for (size_t m = 0; m < OUTPUT_N_MAPS; m++)
+		for (size_t i = 0; i < a->running.maps[m].n; i++) {
+			int64_t since = a->running.maps[m].items[i].unwanted_ms;
+
+			if (since > 0 && (due < 0 ||
+			    since + APPLY_GRACE_MS < due))
+				due = since + APPLY_GRACE_MS;
+		}
+	for (size_t i = 0; i < a->running.servers.n; i++)
+		if (a->running.servers.items[i].is_away && due < 0)
+			due = a->now_ms + APPLY_GRACE_MS;
+	return due;
+}
+
+int64_t apply_due_ms(const struct apply *a)
+{
+	int64_t due, rest;
+
+	if (a->wanted == NULL)
+		return -1;
+	if (a->needs_reload)
+		return a->last_reload_ms + a->options.reload_interval_ms;
+	due = a->look_ms + LOOK_EVERY_MS;
+	rest = a->is_known ? rest_due_ms(a) : -1;
+	return rest >= 0 && rest < due ? rest : due;
+}
+
+/* In the reverse order: what leads somewhere goes before where it leads. */
+static int remove_rest(struct apply *a)
+{
+	int err = mark(a);
+
+	for (size_t i = OUTPUT_N_MAPS; i-- > 0 && err == 0;)
+		err = apply_map_rest(a, map_order[i]);
+	if (err == 0)
+		err = apply_verify_maps(a);
+	if (err == 0) {
+		apply_servers_rest(a);
+		unmark(a);
+	}
+	return err;
+}
+
+void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
+{
+	char description[RUNTIME_NAME_BYTES] = "";
+	bool is_there;
+
+	*r = (struct apply_report){ .result = APPLY_DONE };
+	a->report = r;
+	a->now_ms = now_ms;
+	if (a->wanted == NULL)
+		return;
+	is_there = look(a, description) == 0;
+	if (!is_there) {
+		leave_files(a);
+	} else if (!a->is_known || a->needs_reload) {
+		converge(a, true, learn(a, a->wanted, description));
+	} else if (remove_rest(a) != 0) {
+		a->is_known = false;
+		reload_in_time(a);
+	}
+}
+
+/* ---- what if ----------------------------------------------------------------------------- */
+
+void apply_diff(struct apply *a, const struct output *wanted,
+    struct apply_report *r)
+{
+	char description[RUNTIME_NAME_BYTES] = "";
+	struct output *kept = a->wanted;
+
+	*r = (struct apply_report){ .result = APPLY_DONE };
+	a->report = r;
+	if (look(a, description) != 0) {
+		report(a, APPLY_WRITTEN, a->runtime.said);
+		return;
+	}
+	r->reloaded = !learn(a, wanted, description);
+	if (r->reloaded)
+		return;
+	a->wanted = (struct output *)(uintptr_t)wanted;
+	a->is_dry = true;
+	change(a);
+	a->is_dry = false;
+	a->wanted = kept;
+	if (!has_changes(r))
+		report(a, APPLY_DONE, NULL);
+}

@@ -1,0 +1,288 @@
+/*
+ * apply_certs.c - certificates and CAs while HAProxy runs
+ *
+ * A certificate's file is named by its content, so a renewed one is another: it is made
+ * known, filled, committed and put into the list, then the old one leaves the list and
+ * HAProxy's memory. CAs keep their name and change their content, in one transaction.
+ * management.txt section 9.3: "new/set/commit/del ssl cert", "add/del ssl crt-list",
+ * "set/commit ssl ca-file".
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply_parts.h"
+
+/* Sends the line; HAProxy must say `want` somewhere in its answer. */
+static int tell(struct apply *a, const char *want)
+{
+	int err;
+
+	buf_puts(&a->line, "\n");
+	err = buf_failed(&a->line) ? -ENOMEM :
+	    runtime_ask(&a->runtime, a->line.data, a->line.len);
+	buf_clear(&a->line);
+	if (err != 0 || strstr(a->runtime.answer.data, want) != NULL)
+		return err;
+	snprintf(a->runtime.said, sizeof(a->runtime.said), "%.300s",
+	    a->runtime.answer.data);
+	return -EPROTO;
+}
+
+/* A payload ends with an empty line, so none may be within. */
+static void put_payload(struct apply *a, const char *text, size_t len)
+{
+	buf_puts(&a->line, " <<\n");
+	for (size_t i = 0; i < len;) {
+		size_t n = 0;
+
+		while (i + n < len && text[i + n] != '\n')
+			n++;
+		if (n > 0 && !(n == 1 && text[i] == '\r')) {
+			buf_put(&a->line, text + i, n);
+			buf_puts(&a->line, "\n");
+		}
+		i += n + 1;
+	}
+}
+
+static const struct output_pem *find_cert(const struct output *o,
+    const char *name)
+{
+	for (size_t i = 0; i < o->certs.n; i++)
+		if (strcmp(o->certs.items[i].name, name) == 0)
+			return &o->certs.items[i];
+	return NULL;
+}
+
+static bool is_loaded(const struct running *r, const char *cert)
+{
+	for (size_t i = 0; i < r->certs.n; i++)
+		if (strcmp(r->certs.items[i].cert, cert) == 0)
+			return true;
+	return false;
+}
+
+static bool has_line(const struct running *r, const struct output_cert_line *l)
+{
+	for (size_t i = 0; i < r->certs.n; i++)
+		if (strcmp(r->certs.items[i].cert, l->cert) == 0 &&
+		    strcmp(r->certs.items[i].list, l->list) == 0 &&
+		    strcmp(r->certs.items[i].filters, l->filters) == 0)
+			return true;
+	return false;
+}
+
+static bool wants_line(const struct output *o, const struct running_cert *c)
+{
+	for (size_t i = 0; i < o->cert_lines.n; i++) {
+		const struct output_cert_line *l = &o->cert_lines.items[i];
+
+		if (strcmp(c->cert, l->cert) == 0 &&
+		    strcmp(c->list, l->list) == 0 &&
+		    strcmp(c->filters, l->filters) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool remember(struct running *r, const struct output_cert_line *l)
+{
+	struct running_cert *items = realloc(r->certs.items,
+	    (r->certs.n + 1) * sizeof(*items));
+	struct running_cert *c;
+
+	if (items == NULL)
+		return false;
+	r->certs.items = items;
+	r->certs.cap = r->certs.n + 1;
+	c = &items[r->certs.n];
+	*c = (struct running_cert){ strdup(l->list), strdup(l->cert),
+		strdup(l->filters) };
+	if (c->list == NULL || c->cert == NULL || c->filters == NULL) {
+		free(c->list);
+		free(c->cert);
+		free(c->filters);
+		return false;
+	}
+	r->certs.n++;
+	return true;
+}
+
+/* ---- what is new -------------------------------------------------------------------- */
+
+static int load_cert(struct apply *a, const char *name)
+{
+	const struct output_pem *pem = find_cert(a->wanted, name);
+	int err;
+
+	if (pem == NULL)
+		return -EINVAL;
+	buf_printf(&a->line, "new ssl cert %s/certs/%s", a->options.dir, name);
+	err = tell(a, "New empty certificate store");
+	if (err == 0) {
+		buf_printf(&a->line, "set ssl cert %s/certs/%s", a->options.dir,
+		    name);
+		put_payload(a, pem->text, pem->len);
+		err = tell(a, "Transaction created");
+	}
+	if (err == 0) {
+		buf_printf(&a->line, "commit ssl cert %s/certs/%s",
+		    a->options.dir, name);
+		err = tell(a, "Success");
+	}
+	return err;
+}
+
+static int list_cert(struct apply *a, const struct output_cert_line *l)
+{
+	const char *dir = a->options.dir;
+
+	buf_printf(&a->line, "add ssl crt-list %s/current/%s ", dir, l->list);
+	if (*l->filters == '\0')
+		buf_printf(&a->line, "%s/certs/%s", dir, l->cert);
+	else
+		buf_printf(&a->line, "<<\n%s/certs/%s %s\n", dir, l->cert,
+		    l->filters);
+	return tell(a, "Success");
+}
+
+static int add_line(struct apply *a, const struct output_cert_line *l)
+{
+	int err = 0;
+
+	a->report->cert_changes++;
+	if (a->is_dry)
+		return 0;
+	if (!is_loaded(&a->running, l->cert))
+		err = load_cert(a, l->cert);
+	if (err == 0)
+		err = list_cert(a, l);
+	if (err == 0 && !remember(&a->running, l))
+		err = -ENOMEM;
+	return err;
+}
+
+static int change_ca(struct apply *a, const struct output_pem *want,
+    struct running_ca *has)
+{
+	int err;
+
+	a->report->cert_changes++;
+	if (a->is_dry)
+		return 0;
+	buf_printf(&a->line, "set ssl ca-file %s/current/%s", a->options.dir,
+	    want->name);
+	put_payload(a, want->text, want->len);
+	err = tell(a, "ransaction");
+	if (err != 0)
+		return err;
+	buf_printf(&a->line, "commit ssl ca-file %s/current/%s",
+	    a->options.dir, want->name);
+	err = tell(a, "Success");
+	if (err == 0)
+		has->hash = want->hash;
+	return err;
+}
+
+bool apply_certs_are_new(const struct apply *a, const struct output *o)
+{
+	const struct running *r = &a->running;
+
+	for (size_t i = 0; i < o->cert_lines.n; i++)
+		if (!is_loaded(r, o->cert_lines.items[i].cert))
+			return true;
+	for (size_t i = 0; i < o->cas.n; i++)
+		for (size_t k = 0; k < r->cas.n; k++)
+			if (strcmp(o->cas.items[i].name,
+				r->cas.items[k].name) == 0 &&
+			    o->cas.items[i].hash != r->cas.items[k].hash)
+				return true;
+	return false;
+}
+
+int apply_certs_add(struct apply *a)
+{
+	const struct output *o = a->wanted;
+	struct running *r = &a->running;
+	int err = 0;
+
+	buf_clear(&a->line);
+	for (size_t i = 0; i < o->cert_lines.n && err == 0; i++)
+		if (!has_line(r, &o->cert_lines.items[i]))
+			err = add_line(a, &o->cert_lines.items[i]);
+	for (size_t i = 0; i < o->cas.n; i++)
+		for (size_t k = 0; k < r->cas.n && err == 0; k++)
+			if (strcmp(o->cas.items[i].name,
+				r->cas.items[k].name) == 0 &&
+			    o->cas.items[i].hash != r->cas.items[k].hash)
+				err = change_ca(a, &o->cas.items[i],
+				    &r->cas.items[k]);
+	return err;
+}
+
+/* ---- what is old -------------------------------------------------------------------- */
+
+static void forget(struct running *r, size_t at)
+{
+	free(r->certs.items[at].list);
+	free(r->certs.items[at].cert);
+	free(r->certs.items[at].filters);
+	r->certs.n--;
+	memmove(&r->certs.items[at], &r->certs.items[at + 1],
+	    (r->certs.n - at) * sizeof(*r->certs.items));
+}
+
+static int remove_line(struct apply *a, size_t at)
+{
+	struct running_cert *c = &a->running.certs.items[at];
+	char cert[64];
+	int err;
+
+	snprintf(cert, sizeof(cert), "%s", c->cert);
+	buf_printf(&a->line, "del ssl crt-list %s/current/%s %s/certs/%s",
+	    a->options.dir, c->list, a->options.dir, cert);
+	err = tell(a, "deleted");
+	if (err != 0)
+		return err;
+	forget(&a->running, at);
+	if (is_loaded(&a->running, cert))
+		return 0;
+	buf_printf(&a->line, "del ssl cert %s/certs/%s", a->options.dir, cert);
+	return tell(a, "deleted");
+}
+
+int apply_certs_remove(struct apply *a)
+{
+	struct running *r = &a->running;
+	int err = 0;
+
+	buf_clear(&a->line);
+	for (size_t i = r->certs.n; i-- > 0 && err == 0;) {
+		if (wants_line(a->wanted, &r->certs.items[i]))
+			continue;
+		a->report->cert_changes++;
+		if (!a->is_dry)
+			err = remove_line(a, i);
+	}
+	return err;
+}
+
+/* `del ssl crt-list` names a certificate: twice in a list is too often for it. */
+bool apply_certs_can(const struct apply *a)
+{
+	const struct running *r = &a->running;
+
+	for (size_t i = 0; i < r->certs.n; i++) {
+		if (wants_line(a->wanted, &r->certs.items[i]))
+			continue;
+		for (size_t k = 0; k < r->certs.n; k++)
+			if (k != i && strcmp(r->certs.items[i].cert,
+				r->certs.items[k].cert) == 0 &&
+			    strcmp(r->certs.items[i].list,
+				r->certs.items[k].list) == 0)
+				return false;
+	}
+	return true;
+}

@@ -1,0 +1,55 @@
+/*
+ * apply_parts.h - what the files of apply share; for apply*.c only
+ *
+ * Each step takes the model (running.h) to what is wanted and HAProxy with it. A step
+ * with `is_dry` counts only. -errno: the model may no longer be true.
+ */
+#pragma once
+
+#include "apply.h"
+#include "buf.h"
+#include "output.h"
+#include "running.h"
+#include "runtime.h"
+
+struct apply {
+	struct apply_options options;
+	struct runtime runtime;
+	struct running running;
+	struct output *wanted;		/* on the disk once `is_staged` */
+	bool is_known;			/* `running` is true of worker `pid` */
+	bool is_staged;			/* `current` names `wanted` */
+	bool needs_reload;
+	int pid;
+	int64_t last_reload_ms, look_ms;
+	struct buf line;		/* commands on their way */
+	char socket[108], master[108];
+	/* for the steps */
+	int64_t now_ms;
+	bool is_dry;
+	struct apply_report *report;
+};
+
+/* Sends what is in a->line, if anything; -EPROTO when HAProxy objects. */
+int apply_send(struct apply *a);
+
+/* Room for another command on the line, by sending it if it is full. */
+int apply_make_room(struct apply *a, size_t bytes);
+
+/* Adds and changes of a map; what is unwanted is dated. */
+int apply_map(struct apply *a, enum output_map_name map);
+/* Deletes what has been unwanted for long enough; -1: all. */
+int apply_map_rest(struct apply *a, enum output_map_name map);
+int apply_verify_maps(struct apply *a);
+
+int apply_servers_add(struct apply *a);
+int apply_servers_remove(struct apply *a);
+/* Deletes what was put away and is idle now. True when some are left. */
+bool apply_servers_rest(struct apply *a);
+
+/* True when `o` has a certificate or CA that the worker has not: it may be none. */
+bool apply_certs_are_new(const struct apply *a, const struct output *o);
+int apply_certs_add(struct apply *a);
+int apply_certs_remove(struct apply *a);
+/* False: crt-lists cannot be told apart line by line; a reload is. */
+bool apply_certs_can(const struct apply *a);

@@ -1,0 +1,83 @@
+/*
+ * running.h - what the HAProxy that runs is known to have
+ *
+ * A model of one worker: its maps, servers, certificates in crt-lists and the sections
+ * of its configuration. It is read from the worker itself (running_read), or known
+ * because the worker has just loaded an output (running_load), and then follows each
+ * change that the worker has agreed to. What the worker has and nobody wants any more is
+ * kept and dated: a request that is on its way may have seen it, so it goes later. Owns
+ * its strings; one thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "output.h"
+
+struct runtime;
+
+struct running_entry {
+	char *key, *value;
+	int64_t unwanted_ms;	/* since when; 0: wanted */
+};
+
+struct running_map {
+	struct running_entry *items;	/* sorted by key */
+	size_t n, cap;
+};
+
+struct running_server {
+	char *backend, *name;
+	bool is_away;		/* in maintenance, to be deleted when idle */
+};
+
+struct running_section {
+	char *name;		/* "" for what is no backend */
+	uint64_t hash;
+};
+
+struct running_cert {
+	char *list, *cert, *filters;
+};
+
+struct running_ca {
+	char *name;
+	uint64_t hash;
+};
+
+struct running {
+	struct running_map maps[OUTPUT_N_MAPS];
+	struct { struct running_server *items; size_t n, cap; } servers;
+	struct { struct running_section *items; size_t n, cap; } sections;
+	struct { struct running_cert *items; size_t n, cap; } certs;
+	struct { struct running_ca *items; size_t n, cap; } cas;
+	uint64_t shape;		/* of what it loaded */
+	bool failed;		/* no memory: the model is void */
+};
+
+void running_init(struct running *r);
+void running_fini(struct running *r);
+
+/* The worker has read exactly this. -ENOMEM with the model void. */
+int running_load(struct running *r, const struct output *o);
+
+/*
+ * Asks the worker, which has loaded a configuration of `o`'s shape: maps, servers and
+ * crt-lists as they are, the rest as in `o`. 0 or -errno with the model void.
+ */
+int running_read(struct running *r, const struct output *o,
+    struct runtime *runtime, const char *dir);
+
+/* True when no reload is needed: all sections of `o` are there as it wants them. */
+bool running_has_shape(const struct running *r, const struct output *o);
+
+/* Where a server is, or would be. */
+size_t running_find_server(const struct running *r, const char *backend,
+    const char *name, bool *is_there);
+
+/* Insert and remove, keeping the order. False without memory. */
+bool running_put_server(struct running *r, size_t at, const char *backend,
+    const char *name);
+void running_remove_server(struct running *r, size_t at);

@@ -1,0 +1,497 @@
+/*
+ * test_apply.c - a real HAProxy is brought from one plan to another: without a reload
+ * where none is needed, whatever it was before, and never by an error
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "apply.h"
+#include "apply_parts.h"
+#include "arena.h"
+#include "clock.h"
+#include "output.h"
+#include "plans.h"
+#include "render.h"
+
+enum { N_SERVERS = 3 };
+
+struct stage {
+	char dir[64];
+	char address[32];	/* a loopback address of this test's own */
+	pid_t servers, haproxy;
+	struct apply *apply;
+	struct plans plans;
+	struct arena *arena;
+	struct apply_report report;
+	struct plan_endpoint endpoints[N_SERVERS];
+};
+
+static void pause_ms(int ms)
+{
+	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* ---- processes ----------------------------------------------------------- */
+
+static pid_t run(const char *const *argv)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		int null = open("/dev/null", O_WRONLY);
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getenv("LOUD") == NULL)
+			dup2(null, STDERR_FILENO);
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	assert_true(child > 0);
+	return child;
+}
+
+static void stop(pid_t child)
+{
+	if (child <= 0)
+		return;
+	kill(child, SIGTERM);
+	waitpid(child, NULL, 0);
+}
+
+/* Servers that say who they are: a HAProxy of their own. */
+static void start_servers(struct stage *s)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/servers.cfg", s->dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "defaults\n mode http\n timeout client 60s\n");
+	for (int i = 0; i < N_SERVERS; i++)
+		fprintf(f, "frontend s%d\n bind %s:%d\n http-request return "
+		    "status 200 content-type text/plain hdr x-path %%[path] "
+		    "string s%d\n", i + 1, s->address, 8001 + i, i + 1);
+	fclose(f);
+	s->servers = run((const char *[]){ "haproxy", "-f", path, NULL });
+}
+
+static void start_haproxy(struct stage *s)
+{
+	char config[128], master[128];
+
+	snprintf(config, sizeof(config), "%s/current/haproxy.cfg", s->dir);
+	snprintf(master, sizeof(master), "%s/master.sock", s->dir);
+	s->haproxy = run((const char *[]){ "haproxy", "-W", "-S", master, "-f",
+	    config, NULL });
+}
+
+/* ---- a client ------------------------------------------------------------ */
+
+static int dial(const struct stage *s, uint16_t port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(port) };
+	struct timeval limit = { 10, 0 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	inet_pton(AF_INET, s->address, &to.sin_addr);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* "200 s1": status and body's first word; "0" when nobody answers. */
+static const char *ask(const struct stage *s, const char *host,
+    const char *path, const char *header, char out[64])
+{
+	char text[4096];
+	const char *body;
+	size_t n = 0;
+	int fd = dial(s, 8080);
+
+	snprintf(out, 64, "0");
+	if (fd < 0)
+		return out;
+	n = (size_t)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nhost: "
+	    "%s\r\n%sconnection: close\r\n\r\n", path, host, header);
+	if (send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n) {
+		ssize_t got;
+
+		n = 0;
+		while (n < sizeof(text) - 1 && (got = recv(fd, text + n,
+		    sizeof(text) - 1 - n, 0)) > 0)
+			n += (size_t)got;
+		text[n] = '\0';
+		body = strstr(text, "\r\n\r\n");
+		if (n > 12 && strncmp(text + 9, "200", 3) == 0 && body != NULL)
+			snprintf(out, 64, "200 %.10s", body + 4);
+		else if (n > 12)
+			snprintf(out, 64, "%.3s", text + 9);
+	}
+	close(fd);
+	return out;
+}
+
+static void expect(const struct stage *s, const char *host, const char *path,
+    const char *header, const char *want)
+{
+	char got[64];
+
+	ask(s, host, path, header, got);
+	if (strcmp(got, want) != 0)
+		fail_msg("%s%s: %s, not %s", host, path, got, want);
+}
+
+static void await(const struct stage *s, const char *host, const char *path,
+    const char *want)
+{
+	char got[64];
+
+	for (int i = 0; i < 1000; i++) {
+		if (strcmp(ask(s, host, path, "", got), want) == 0)
+			return;
+		pause_ms(10);
+	}
+	fail_msg("%s%s: %s, not %s after 10 s", host, path, got, want);
+}
+
+/* ---- applying ------------------------------------------------------------ */
+
+static enum apply_result apply_now(struct stage *s)
+{
+	struct render_options options = render_defaults;
+	struct plan_problems problems = { 0 };
+	struct output *o;
+
+	options.spoe_file = "haproxy-cfg/share/spoe-epp.conf";
+	assert_int_equal(render(&s->plans.plan, &options, s->arena, &problems,
+	    &o), 0);
+	apply_output(s->apply, o, clock_ms(), &s->report);
+	return s->report.result;
+}
+
+static void assert_applied(struct stage *s, bool reloaded)
+{
+	enum apply_result result = apply_now(s);
+
+	if (result != APPLY_DONE || s->report.reloaded != reloaded)
+		fail_msg("result %d, reloaded %d: %s", result,
+		    s->report.reloaded, s->report.text);
+}
+
+static struct apply *new_apply(const struct stage *s)
+{
+	return apply_new(&(struct apply_options){ .dir = s->dir,
+	    .haproxy = "haproxy" });
+}
+
+static int set_up(void **state)
+{
+	struct stage *s = calloc(1, sizeof(*s));
+
+	snprintf(s->dir, sizeof(s->dir), "/tmp/test_apply.XXXXXX");
+	if (system("haproxy -v >/dev/null 2>&1") != 0 ||
+	    mkdtemp(s->dir) == NULL)
+		return -1;
+	snprintf(s->address, sizeof(s->address), "127.%d.%d.7",
+	    getpid() / 250 % 250 + 2, getpid() % 250 + 1);
+	s->arena = arena_new(4096, 64 << 20);
+	s->apply = new_apply(s);
+	plans_init(&s->plans, 8080);
+	s->plans.bind.address = s->address;
+	for (int i = 0; i < N_SERVERS; i++)
+		s->endpoints[i] = (struct plan_endpoint){ s->address,
+			(uint16_t)(8001 + i) };
+	s->plans.service.endpoints = s->endpoints;
+	plans_match(&s->plans, "a.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "a"));
+	start_servers(s);
+	*state = s;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct stage *s = *state;
+	char command[128];
+
+	stop(s->haproxy);
+	stop(s->servers);
+	apply_free(s->apply);
+	arena_free(s->arena);
+	plans_fini(&s->plans);
+	snprintf(command, sizeof(command), "rm -rf %s", s->dir);
+	if (system(command) != 0)
+		return -1;
+	free(s);
+	return 0;
+}
+
+/* Written while nobody runs, then started with it. */
+static void start(struct stage *s)
+{
+	assert_int_equal(apply_now(s), APPLY_WRITTEN);
+	start_haproxy(s);
+	await(s, "a.example.com", "/", "200 s1");
+}
+
+static void test_routes_come_and_go_without_a_reload(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+	char got[64];
+
+	start(s);
+	expect(s, "b.example.com", "/", "", "404");
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/foo",
+	    plans_rule(&s->plans, "b"));
+	assert_applied(s, false);
+	expect(s, "b.example.com", "/foo/x", "", "200 s1");
+	expect(s, "b.example.com", "/bar", "", "404");
+
+	s->plans.listeners[0].n_matches--;
+	assert_applied(s, false);
+	for (int i = 0; i < 500; i++) {
+		if (strcmp(ask(s, "b.example.com", "/foo", "", got), "404") == 0)
+			break;
+		apply_tick(s->apply, clock_ms(), &report);
+		assert_int_equal(report.result, APPLY_DONE);
+		assert_false(report.reloaded);
+		pause_ms(20);
+	}
+	expect(s, "b.example.com", "/foo", "", "404");
+	expect(s, "a.example.com", "/", "", "200 s1");
+}
+
+static void test_servers_come_and_go_without_a_reload(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+	char got[64];
+	bool seen[N_SERVERS + 1] = { false };
+
+	start(s);
+	s->plans.service.n_endpoints = 3;
+	assert_applied(s, false);
+	assert_int_equal(s->report.server_changes, 2);
+	for (int i = 0; i < 12; i++) {
+		ask(s, "a.example.com", "/", "", got);
+		assert_int_equal(strncmp(got, "200 s", 5), 0);
+		seen[got[5] - '0'] = true;
+	}
+	assert_true(seen[1] && seen[2] && seen[3]);
+
+	s->plans.service.endpoints = s->endpoints + 1;
+	s->plans.service.n_endpoints = 1;
+	assert_applied(s, false);
+	for (int i = 0; i < 6; i++)
+		expect(s, "a.example.com", "/", "", "200 s2");
+	for (int i = 0; i < 500 && s->apply->running.servers.n > 1; i++) {
+		apply_tick(s->apply, clock_ms(), &report);
+		pause_ms(20);
+	}
+	assert_int_equal(s->apply->running.servers.n, 1);
+	s->plans.service.endpoints = s->endpoints;
+	assert_applied(s, false);
+	expect(s, "a.example.com", "/", "", "200 s1");
+}
+
+static void test_a_new_policy_is_a_reload(void **state)
+{
+	static const struct plan_redirect redirect = { .scheme = "https",
+		.status = 301 };
+	struct stage *s = *state;
+
+	start(s);
+	s->plans.rules[0].filters.redirect = &redirect;
+	assert_applied(s, true);
+	expect(s, "a.example.com", "/", "", "301");
+	s->plans.rules[0].filters.redirect = NULL;
+	assert_applied(s, true);
+	expect(s, "a.example.com", "/", "", "200 s1");
+}
+
+/* A backend that was there before is there still: nothing to reload. */
+static void test_what_is_refused_changes_nothing(void **state)
+{
+	struct plan_pem bad = { { PLAN_SECRET, "ns", "s", NULL, 0 },
+		span_of("-----BEGIN CERTIFICATE-----\nnone\n") };
+	const struct plan_pem *certs[] = { &bad };
+	struct stage *s = *state;
+	struct plan_bind binds[2];
+
+	start(s);
+	binds[0] = s->plans.bind;
+	binds[1] = s->plans.bind;
+	binds[1].port = 8443;
+	binds[1].listeners = &s->plans.listeners[1];
+	s->plans.listeners[1] = (struct plan_listener){
+		.ref = { PLAN_GATEWAY, "ns", "gw", "tls", 0 },
+		.protocol = PLAN_LISTENER_HTTPS, .certs = certs, .n_certs = 1 };
+	s->plans.plan.binds = binds;
+	s->plans.plan.n_binds = 2;
+	assert_int_equal(apply_now(s), APPLY_REFUSED);
+	assert_non_null(strstr(s->report.text, "ALERT"));
+	assert_string_equal(s->report.blamed.name, "gw");
+	expect(s, "a.example.com", "/", "", "200 s1");
+
+	s->plans.plan.n_binds = 1;
+	assert_applied(s, false);
+	stop(s->haproxy);
+	start_haproxy(s);
+	await(s, "a.example.com", "/", "200 s1");
+}
+
+/* Another of us, that finds what the first one left, at whatever moment. */
+static void test_a_successor_converges(void **state)
+{
+	struct stage *s = *state;
+	char path[128];
+
+	start(s);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	apply_free(s->apply);
+	s->apply = new_apply(s);
+	assert_applied(s, false);
+	expect(s, "b.example.com", "/", "", "200 s1");
+
+	/* It had begun, and nobody knows how far it came. */
+	snprintf(path, sizeof(path), "%s/apply.pending", s->dir);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	apply_free(s->apply);
+	s->apply = new_apply(s);
+	assert_applied(s, true);
+	assert_int_equal(access(path, F_OK), -1);
+	expect(s, "b.example.com", "/", "", "200 s1");
+}
+
+static void test_a_worker_that_somebody_changed_is_mended(void **state)
+{
+	struct stage *s = *state;
+	char command[256];
+	int n;
+
+	start(s);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_applied(s, false);
+	n = snprintf(command, sizeof(command), "clear map %s/current/host.map\n",
+	    s->dir);
+	assert_int_equal(runtime_do(&s->apply->runtime, command, (size_t)n), 0);
+	expect(s, "a.example.com", "/", "", "404");
+	plans_match(&s->plans, "c.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "c"));
+	assert_applied(s, true);
+	expect(s, "a.example.com", "/", "", "200 s1");
+	expect(s, "c.example.com", "/", "", "200 s1");
+}
+
+/* ---- under load ---------------------------------------------------------- */
+
+struct load {
+	const struct stage *s;
+	_Atomic bool is_over;
+	size_t n, bad;
+	char what[64];
+};
+
+static void *load(void *data)
+{
+	struct load *l = data;
+	char got[64];
+
+	while (!l->is_over) {
+		ask(l->s, "a.example.com", "/x", "", got);
+		l->n++;
+		if (strncmp(got, "200 s", 5) != 0) {
+			l->bad++;
+			snprintf(l->what, sizeof(l->what), "%s", got);
+		}
+	}
+	return NULL;
+}
+
+static const struct plan_header headers[] = {
+	{ "x-a", "0" }, { "x-a", "1" }, { "x-a", "2" }, { "x-a", "3" },
+};
+static const struct plan_header_edits edits[] = {
+	{ .set = &headers[0], .n_set = 1 }, { .set = &headers[1], .n_set = 1 },
+	{ .set = &headers[2], .n_set = 1 }, { .set = &headers[3], .n_set = 1 },
+};
+
+/* Reloads, servers, splits, conditions: nobody who asks the route sees any of it. */
+static void test_no_request_fails_while_all_changes(void **state)
+{
+	static const struct plan_test test = { PLAN_TEST_HEADER, false, "x-env",
+		"canary" };
+	struct stage *s = *state;
+	struct apply_report report;
+	struct load l = { .s = s };
+	struct plan_rule *rule = &s->plans.rules[0];
+	struct plan_match *m;
+	pthread_t thread;
+
+	m = plans_match(&s->plans, "a.example.com", PLAN_PATH_PREFIX, "/x",
+	    plans_rule(&s->plans, "conditional"));
+	start(s);
+	assert_int_equal(pthread_create(&thread, NULL, load, &l), 0);
+	for (int i = 0; i < 40; i++) {
+		rule->filters.request = i / 10 % 2 ? &edits[i / 10] : NULL;
+		s->plans.service.n_endpoints = 1 + (size_t)i % 3;
+		rule->n_targets = 1 + (size_t)i % 2;
+		s->plans.targets[1] = s->plans.targets[0];
+		s->plans.targets[0].weight = 1 + (uint32_t)i;
+		m->tests = &test;
+		m->n_tests = i % 4 == 1;
+		assert_int_equal(apply_now(s), APPLY_DONE);
+		apply_tick(s->apply, clock_ms(), &report);
+		assert_int_equal(report.result, APPLY_DONE);
+		pause_ms(20);
+	}
+	l.is_over = true;
+	pthread_join(thread, NULL);
+	if (l.bad != 0)
+		fail_msg("%zu of %zu: %s", l.bad, l.n, l.what);
+	assert_true(l.n > 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest all[] = {
+#define STAGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+		STAGED(test_routes_come_and_go_without_a_reload),
+		STAGED(test_servers_come_and_go_without_a_reload),
+		STAGED(test_a_new_policy_is_a_reload),
+		STAGED(test_what_is_refused_changes_nothing),
+		STAGED(test_a_successor_converges),
+		STAGED(test_a_worker_that_somebody_changed_is_mended),
+		STAGED(test_no_request_fails_while_all_changes),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(all, NULL, NULL);
+}
