@@ -11,6 +11,7 @@
 #include "arena.h"
 #include "conf.h"
 #include "decode_rows.h"
+#include "pem.h"
 
 /* ---- Service ---------------------------------------------------------------- */
 
@@ -284,6 +285,32 @@ static const struct conf_table string_data_table = {
 	.what = "stringData", ROWS(string_data_rows), .is_open = true,
 };
 
+/* Bad ones are objects too: who refers to them is told. */
+static int check_secret(const struct conf_input *in, const struct conf *map,
+    void *out)
+{
+	struct secret *s = out;
+
+	(void)in;
+	(void)map;
+	s->why_no_pair = s->crt.len == 0 ? "it has no tls.crt" :
+	    s->key.len == 0 ? "it has no tls.key" :
+	    pem_check_pair(s->crt, s->key);
+	return 0;
+}
+
+static int check_config_map(const struct conf_input *in,
+    const struct conf *map, void *out)
+{
+	struct config_map *m = out;
+
+	(void)in;
+	(void)map;
+	m->why_no_ca = m->ca.len == 0 ? "it has no ca.crt" :
+	    pem_check_cas(m->ca);
+	return 0;
+}
+
 static const struct conf_row secret_rows[] = {
 	OBJECT_ROWS,
 	{ .key = "type", .decode = kube_text, .preset = "Opaque",
@@ -297,7 +324,7 @@ static const struct conf_row secret_rows[] = {
 
 const struct conf_table secret_table = {
 	.what = "a Secret", ROWS(secret_rows), .size = sizeof(struct secret),
-	.is_open = true,
+	.is_open = true, .check = check_secret,
 };
 
 static const struct conf_row map_data_rows[] = {
@@ -318,6 +345,7 @@ static const struct conf_row config_map_rows[] = {
 const struct conf_table config_map_table = {
 	.what = "a ConfigMap", ROWS(config_map_rows),
 	.size = sizeof(struct config_map), .is_open = true,
+	.check = check_config_map,
 };
 
 /* ---- Namespace ------------------------------------------------------------------ */

@@ -451,11 +451,13 @@ struct secret {
 	struct object o;
 	const char *type;
 	struct span crt, key, ca;	/* tls.crt, tls.key, ca.crt; decoded */
+	const char *why_no_pair;	/* crt and key are no pair; NULL: they are */
 };
 
 struct config_map {
 	struct object o;
 	struct span ca;			/* ca.crt */
+	const char *why_no_ca;		/* it holds no certificate; NULL: it does */
 };
 
 struct kube_namespace {

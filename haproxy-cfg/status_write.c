@@ -1,0 +1,205 @@
+/*
+ * status_write.c - statuses as a controller would write them: YAML, one document
+ * an object, conditions by type
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "buf.h"
+#include "status.h"
+
+/*
+ * What a controller tells the conformance suite that it may ask for; sorted, as
+ * GatewayClassStatus wants it. Names: pkg/features of gateway-api v1.6.1.
+ */
+static const char *const features[] = {
+	"BackendTLSPolicy",
+	"GRPCRoute",
+	"GRPCRouteNamedRouteRule",
+	"Gateway",
+	"GatewayBackendClientCertificate",
+	"GatewayFrontendClientCertificateValidation",
+	"GatewayFrontendClientCertificateValidationInsecureFallback",
+	"GatewayHTTPListenerIsolation",
+	"GatewayHTTPSListenerDetectMisdirectedRequests",
+	"GatewayPort8080",
+	"HTTPRoute",
+	"HTTPRoute303RedirectStatusCode",
+	"HTTPRoute307RedirectStatusCode",
+	"HTTPRoute308RedirectStatusCode",
+	"HTTPRouteBackendProtocolH2C",
+	"HTTPRouteBackendProtocolWebSocket",
+	"HTTPRouteBackendRequestHeaderModification",
+	"HTTPRouteBackendTimeout",
+	"HTTPRouteCORS",
+	"HTTPRouteDestinationPortMatching",
+	"HTTPRouteHostRewrite",
+	"HTTPRouteMethodMatching",
+	"HTTPRouteNamedRouteRule",
+	"HTTPRouteParentRefPort",
+	"HTTPRoutePathRedirect",
+	"HTTPRoutePathRewrite",
+	"HTTPRoutePortRedirect",
+	"HTTPRouteQueryParamMatching",
+	"HTTPRouteRequestTimeout",
+	"HTTPRouteResponseHeaderModification",
+	"HTTPRouteRetry",
+	"HTTPRouteRetryBackendTimeout",
+	"HTTPRouteRetryConnectionError",
+	"HTTPRouteSchemeRedirect",
+	"ListenerSet",
+	"ReferenceGrant",
+	"SupportInferencePool",
+	"TCPRoute",
+	"TLSRoute",
+	"TLSRouteModeMixed",
+	"TLSRouteModeTerminate",
+};
+
+/* A JSON string, which YAML has too. */
+static void text(struct buf *out, const char *s)
+{
+	buf_puts(out, "\"");
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			buf_printf(out, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(out, "\\u%04x", c);
+		else
+			buf_put(out, s, 1);
+	}
+	buf_puts(out, "\"");
+}
+
+static void line(struct buf *out, const char *indent, const char *key,
+    const char *value)
+{
+	if (value == NULL)
+		return;
+	buf_printf(out, "%s%s: ", indent, key);
+	text(out, value);
+	buf_puts(out, "\n");
+}
+
+static void condition(struct buf *out, const char *indent,
+    const struct condition *c, int64_t generation, const char *time)
+{
+	static const char *const statuses[] = {
+		[CONDITION_FALSE] = "False", [CONDITION_TRUE] = "True",
+		[CONDITION_UNKNOWN] = "Unknown",
+	};
+
+	buf_printf(out, "%s- type: %s\n%s  status: \"%s\"\n%s  "
+	    "observedGeneration: %" PRId64 "\n", indent, c->type, indent,
+	    statuses[c->status], indent, generation);
+	if (time != NULL)
+		buf_printf(out, "%s  lastTransitionTime: \"%s\"\n", indent,
+		    time);
+	buf_printf(out, "%s  reason: %s\n%s  message: ", indent, c->reason,
+	    indent);
+	text(out, c->message);
+	buf_puts(out, "\n");
+}
+
+static void conditions(struct buf *out, const char *indent,
+    const struct conditions *c, int64_t generation, const char *time)
+{
+	const struct condition *sorted[CONDITIONS_MAX];
+
+	if (c->n == 0)
+		return;
+	for (size_t i = 0; i < c->n; i++) {
+		size_t at = i;
+
+		for (; at > 0 && strcmp(sorted[at - 1]->type,
+			c->items[i].type) > 0; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = &c->items[i];
+	}
+	buf_printf(out, "%sconditions:\n", indent);
+	for (size_t i = 0; i < c->n; i++)
+		condition(out, indent, sorted[i], generation, time);
+}
+
+static void listener(struct buf *out, const struct status_listener *l,
+    int64_t generation, const char *time)
+{
+	buf_printf(out, "  - name: ");
+	text(out, l->name);
+	buf_printf(out, "\n    attachedRoutes: %zu\n    supportedKinds:%s\n",
+	    l->attached_routes, l->n_kinds == 0 ? " []" : "");
+	for (size_t i = 0; i < l->n_kinds; i++)
+		buf_printf(out, "    - group: %s\n      kind: %s\n",
+		    l->kinds[i].group, l->kinds[i].kind);
+	conditions(out, "    ", &l->conditions, generation, time);
+}
+
+static void parent(struct buf *out, const char *key,
+    const struct status_parent *p, const char *controller,
+    int64_t generation, const char *time)
+{
+	buf_printf(out, "  - %s:\n      group: %s\n      kind: %s\n", key,
+	    p->ref.group, p->ref.kind);
+	line(out, "      ", "namespace", p->ref.namespace);
+	line(out, "      ", "name", p->ref.name);
+	line(out, "      ", "sectionName", p->ref.section);
+	if (p->ref.port != 0)
+		buf_printf(out, "      port: %u\n", p->ref.port);
+	buf_printf(out, "    controllerName: %s\n", controller);
+	conditions(out, "    ", &p->conditions, generation, time);
+}
+
+static void gateway(struct buf *out, const struct status *s)
+{
+	buf_printf(out, "  addresses:%s\n", s->n_addresses == 0 ? " []" : "");
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		buf_printf(out, "  - type: %s\n", s->addresses[i].type);
+		line(out, "    ", "value", s->addresses[i].value);
+	}
+	buf_printf(out, "  attachedListenerSets: %zu\n", s->attached_sets);
+}
+
+static void class(struct buf *out)
+{
+	buf_puts(out, "  supportedFeatures:\n");
+	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++)
+		buf_printf(out, "  - name: %s\n", features[i]);
+}
+
+static void object(struct buf *out, const struct statuses *all,
+    const struct status *s, const char *time)
+{
+	const struct object *o = s->object;
+	bool is_policy = o->kind == KIND_BACKEND_TLS_POLICY;
+
+	buf_printf(out, "---\napiVersion: %s%s%s\nkind: %s\nmetadata:\n",
+	    kind_group(o->kind), kind_group(o->kind)[0] != '\0' ? "/" : "",
+	    kind_version(o->kind), kind_name(o->kind));
+	line(out, "  ", "name", o->name);
+	line(out, "  ", "namespace", o->namespace[0] != '\0' ? o->namespace :
+	    NULL);
+	buf_puts(out, "status:\n");
+	if (o->kind == KIND_GATEWAY)
+		gateway(out, s);
+	conditions(out, "  ", &s->conditions, o->generation, time);
+	if (o->kind == KIND_GATEWAY_CLASS)
+		class(out);
+	if (s->n_listeners > 0)
+		buf_puts(out, "  listeners:\n");
+	for (size_t i = 0; i < s->n_listeners; i++)
+		listener(out, &s->listeners[i], o->generation, time);
+	if (s->n_parents > 0)
+		buf_printf(out, "  %s:\n", is_policy ? "ancestors" : "parents");
+	for (size_t i = 0; i < s->n_parents; i++)
+		parent(out, is_policy ? "ancestorRef" : "parentRef",
+		    &s->parents[i], all->controller, o->generation, time);
+}
+
+void status_write(const struct statuses *all, const char *time,
+    struct buf *out)
+{
+	for (size_t i = 0; i < all->n; i++)
+		object(out, all, &all->items[i], time);
+}
