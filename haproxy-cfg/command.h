@@ -30,4 +30,4 @@ struct flags {
 /* A COMMAND_ code. Messages for people go to stderr, results to stdout. */
 typedef int command_run_f(const struct flags *flags);
 
-command_run_f cmd_check;
+command_run_f cmd_check, cmd_status;

@@ -19,6 +19,8 @@ static const struct {
 } commands[] = {
 	{ "check", cmd_check, "read manifests and say what is wrong; exit 0 when "
 	    "clean, 1 with findings, 2 when unreadable" },
+	{ "status", cmd_status, "print each object's status as a controller would "
+	    "write it" },
 };
 
 static const struct {

@@ -1,0 +1,68 @@
+/*
+ * cmd_status.c - the statuses on stdout, as Kubernetes objects
+ */
+#include "command.h"
+
+#include <stdio.h>
+
+#include "buf.h"
+#include "status.h"
+#include "store.h"
+#include "translate.h"
+
+static const size_t BYTES_MAX = (size_t)1 << 30;
+
+/* Files that are not taken are told on stderr; the others' objects hold. */
+static bool tell_bad_files(const struct store *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < store_n_files(s); i++) {
+		const struct store_file *file = store_file(s, i);
+		char text[1400];
+
+		if (!file->is_bad)
+			continue;
+		any = true;
+		fprintf(stderr, "epp-translator: %s\n", fault_text(&file->why,
+		    text, sizeof(text)));
+	}
+	return any;
+}
+
+static int print(const struct flags *flags, struct store *store,
+    unsigned version)
+{
+	struct render_options options = render_defaults;
+	struct translation t;
+	struct buf out;
+	int code = COMMAND_OK;
+
+	options.haproxy_version = version;
+	if (translate(store, flags->controller, &options, &t) != 0) {
+		fprintf(stderr, "epp-translator: no memory\n");
+		return COMMAND_FAILED;
+	}
+	buf_init(&out, BYTES_MAX);
+	status_write(&t.statuses, NULL, &out);
+	if (buf_failed(&out) || fwrite(out.data, 1, out.len, stdout) != out.len)
+		code = COMMAND_FAILED;
+	buf_fini(&out);
+	translation_free(&t);
+	return code;
+}
+
+int cmd_status(const struct flags *flags)
+{
+	unsigned version = translate_version(flags);
+	struct store *store = version != 0 ? translate_load(flags) : NULL;
+	int code;
+
+	if (store == NULL)
+		return COMMAND_FAILED;
+	code = print(flags, store, version);
+	if (tell_bad_files(store) && code == COMMAND_OK)
+		code = COMMAND_FINDINGS;
+	store_free(store);
+	return code;
+}
