@@ -40,10 +40,22 @@ struct apply *apply_new(const struct apply_options *options)
 	return a;
 }
 
+/* What nobody waits for: old files, and the table for people. */
+static void tidy(struct apply *a)
+{
+	if (a->untidy_ms == 0)
+		return;
+	output_write_table(a->wanted, a->options.dir);
+	output_clean(a->wanted, a->options.dir);
+	a->untidy_ms = 0;
+}
+
 void apply_free(struct apply *a)
 {
 	if (a == NULL)
 		return;
+	if (a->wanted != NULL)
+		tidy(a);
 	runtime_fini(&a->runtime);
 	running_fini(&a->running);
 	output_free(a->wanted);
@@ -202,7 +214,8 @@ static bool stage(struct apply *a, struct output *o, bool must_check)
 	output_free(a->wanted);
 	a->wanted = o;
 	a->is_staged = true;
-	output_clean(o, a->options.dir);
+	if (a->untidy_ms == 0)
+		a->untidy_ms = a->now_ms;
 	return true;
 }
 
@@ -399,6 +412,8 @@ int64_t apply_due_ms(const struct apply *a)
 	if (a->needs_reload)
 		return a->last_reload_ms + a->options.reload_interval_ms;
 	due = a->look_ms + LOOK_EVERY_MS;
+	if (a->untidy_ms != 0 && a->untidy_ms + APPLY_GRACE_MS < due)
+		due = a->untidy_ms + APPLY_GRACE_MS;
 	rest = a->is_known ? rest_due_ms(a) : -1;
 	return rest >= 0 && rest < due ? rest : due;
 }
@@ -429,6 +444,7 @@ void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 	a->now_ms = now_ms;
 	if (a->wanted == NULL)
 		return;
+	tidy(a);
 	is_there = look(a, description) == 0;
 	if (!is_there) {
 		leave_files(a);

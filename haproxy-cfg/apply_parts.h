@@ -22,6 +22,7 @@ struct apply {
 	bool needs_reload;
 	int pid;
 	int64_t last_reload_ms, look_ms;
+	int64_t untidy_ms;		/* since when; 0: all is tidy */
 	struct buf line;		/* commands on their way */
 	char socket[108], master[108];
 	/* for the steps */

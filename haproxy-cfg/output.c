@@ -107,6 +107,18 @@ const char *output_copyf(struct output *o, const char *fmt, ...)
 	return output_copy(o, text, (size_t)n);
 }
 
+/* In an order that is strcmp()'s. */
+static uint64_t front_of(const char *key)
+{
+	uint64_t front = 0;
+
+	for (size_t i = 0; i < sizeof(front); i++) {
+		front = front << 8 | (unsigned char)*key;
+		key += *key != '\0';
+	}
+	return front;
+}
+
 void output_map_add(struct output *o, enum output_map_name map,
     const char *key, const char *value)
 {
@@ -116,6 +128,7 @@ void output_map_add(struct output *o, enum output_map_name map,
 		return;
 	e->key = output_copy(o, key, strlen(key));
 	e->value = output_copy(o, value, strlen(value));
+	e->front = front_of(key);
 }
 
 /* ---- sections ----------------------------------------------------------- */
@@ -179,7 +192,17 @@ static int by_key(const void *left, const void *right)
 {
 	const struct output_entry *a = left, *b = right;
 
+	if (a->front != b->front)
+		return a->front < b->front ? -1 : 1;
 	return strcmp(a->key, b->key);
+}
+
+static bool is_sorted(const struct output_map *m)
+{
+	for (size_t i = 1; i < m->n; i++)
+		if (by_key(&m->items[i - 1], &m->items[i]) > 0)
+			return false;
+	return true;
 }
 
 static int by_backend_then_name(const void *left, const void *right)
@@ -216,11 +239,10 @@ static void finish_map(struct output_map *m)
 {
 	size_t kept = 0;
 
-	if (m->n > 0)
+	if (!is_sorted(m))
 		qsort(m->items, m->n, sizeof(*m->items), by_key);
 	for (size_t i = 0; i < m->n; i++)
-		if (kept == 0 ||
-		    strcmp(m->items[kept - 1].key, m->items[i].key) != 0)
+		if (kept == 0 || by_key(&m->items[kept - 1], &m->items[i]) != 0)
 			m->items[kept++] = m->items[i];
 	m->n = kept;
 }

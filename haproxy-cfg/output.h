@@ -46,6 +46,7 @@ extern const char *const output_map_files[OUTPUT_N_MAPS];
 
 struct output_entry {
 	const char *key, *value;
+	uint64_t front;		/* the key's first bytes, to sort by */
 };
 
 struct output_map {
@@ -106,7 +107,7 @@ struct output {
 	OUTPUT_LIST(struct output_pem) certs;
 	OUTPUT_LIST(struct output_pem) cas;
 	OUTPUT_LIST(struct output_text) agent;	/* pools.yaml and its files */
-	struct buf table;	/* ids.json: id → whose */
+	struct buf table;	/* ids.json: id → whose; for people */
 	bool failed;		/* no memory: nothing of it may be used */
 	/* private */
 	size_t mark;

@@ -202,10 +202,6 @@ static void put_config(struct stage *s)
 		output_put_config(&s->buf, s->o, s->dir, "current");
 		put(s, "haproxy.cfg", s->buf.data, s->buf.len);
 	}
-	if (s->current == NULL ||
-	    !is_same_buf(&s->o->table, &s->current->table) ||
-	    !put_link(s, "ids.json"))
-		put(s, "ids.json", s->o->table.data, s->o->table.len);
 }
 
 static bool exists(const char *path)
@@ -213,6 +209,14 @@ static bool exists(const char *path)
 	struct stat st;
 
 	return stat(path, &st) == 0;
+}
+
+int output_write_table(const struct output *o, const char *dir)
+{
+	char path[PATH_BYTES];
+
+	snprintf(path, sizeof(path), "%s/ids.json", dir);
+	return replace_file(path, o->table.data, o->table.len);
 }
 
 /* A name is a content: what is there need not be written again. */

@@ -1,8 +1,9 @@
 /*
  * output_files.h - an output on disk, replaced as a whole or not at all
  *
- *	DIR/current -> gen.7	haproxy.cfg, maps, crt-lists, CAs, ids.json
+ *	DIR/current -> gen.7	haproxy.cfg, maps, crt-lists, CAs
  *	DIR/certs/		certificates with their keys, named by content
+ *	DIR/ids.json		whose each id is
  *	DIR/pools.yaml, DIR/pool-NAME.yaml	for epp-agent
  *	DIR/haproxy.sock, DIR/ID.sock		HAProxy's
  *
@@ -55,6 +56,9 @@ void output_drop(const char *dir, const char *name);
 
 /* The agent's files; those of pools that are gone are removed. 0 or -errno. */
 int output_write_agent(const struct output *o, const char *dir);
+
+/* ids.json; nothing but people depends on it. */
+int output_write_table(const struct output *o, const char *dir);
 
 /* Generations but `current`, and certificates that `o` does not name. */
 void output_clean(const struct output *o, const char *dir);

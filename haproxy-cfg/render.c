@@ -126,20 +126,26 @@ void render_put_ref(struct buf *b, const struct plan_ref *ref)
 	words_comment(b, ref->name);
 }
 
-/* ids.json: an array of {id, kind, namespace, name, ...}, in the order of ids. */
-static void put_table_row(struct buf *b, const char *id,
-    const struct plan_ref *ref, const char *more)
+/* ids.json: an array of {id, kind, namespace, name, ...}, as they come. */
+void render_table_row(struct render *r, const char *id,
+    const struct plan_ref *ref, bool is_rule)
 {
-	buf_printf(b, "%s{\"id\":\"%s\",\"kind\":\"%s\",\"namespace\":",
-	    b->len == 0 ? "[\n" : ",\n", id, kind_names[ref->kind]);
+	struct buf *b = &r->out->table;
+
+	buf_puts(b, b->len == 0 ? "[\n{\"id\":\"" : ",\n{\"id\":\"");
+	buf_puts(b, id);
+	buf_puts(b, "\",\"kind\":\"");
+	buf_puts(b, kind_names[ref->kind]);
+	buf_puts(b, "\",\"namespace\":");
 	words_json(b, ref->namespace);
 	buf_puts(b, ",\"name\":");
 	words_json(b, ref->name);
-	if (ref->section != NULL) {
-		buf_puts(b, ",\"section\":");
+	if (is_rule)
+		buf_printf(b, ",\"rule\":%u", ref->index);
+	if (is_rule && ref->section != NULL) {
+		buf_puts(b, ",\"ruleName\":");
 		words_json(b, ref->section);
 	}
-	buf_puts(b, more);
 	buf_puts(b, "}");
 }
 
@@ -181,46 +187,6 @@ static void put_global(struct render *r)
 	output_section_end(r->out);
 }
 
-static int by_id(const void *left, const void *right)
-{
-	const struct id *const *a = left, *const *b = right;
-
-	return strcmp((*a)->name, (*b)->name);
-}
-
-/* Rules tell their route, pools and Services theirs. */
-static void put_table(struct render *r)
-{
-	struct id **sorted = render_alloc(r, r->ids.n * sizeof(struct id *));
-	struct buf *b = &r->out->table;
-	size_t n = 0;
-
-	if (sorted == NULL)
-		return;
-	for (size_t i = 0; i < r->ids.cap; i++)
-		if (r->ids.slots[i] != NULL && r->ids.slots[i]->data != NULL &&
-		    strchr("RB", r->ids.slots[i]->name[0]) != NULL)
-			sorted[n++] = r->ids.slots[i];
-	qsort(sorted, n, sizeof(struct id *), by_id);
-	for (size_t i = 0; i < n; i++) {
-		char more[64] = "";
-
-		if (sorted[i]->name[0] == 'R') {
-			const struct plan_rule *rule = sorted[i]->data;
-
-			snprintf(more, sizeof(more), ",\"rule\":%u",
-			    rule->ref.index);
-			put_table_row(b, sorted[i]->name, &rule->ref, more);
-		} else {
-			const struct backend *to = sorted[i]->data;
-
-			put_table_row(b, sorted[i]->name, to->to != NULL ?
-			    &to->to->ref : &to->ref, more);
-		}
-	}
-	buf_puts(b, b->len == 0 ? "[]\n" : "\n]\n");
-}
-
 static void put_all(struct render *r)
 {
 	put_global(r);
@@ -231,7 +197,7 @@ static void put_all(struct render *r)
 	if (r->plan->n_pools > 0)
 		render_agent_backend(r);
 	render_agent_files(r);
-	put_table(r);
+	buf_puts(&r->out->table, r->out->table.len == 0 ? "[]\n" : "\n]\n");
 }
 
 /* Names, which fills the maps: frontends need to know what is looked at. */

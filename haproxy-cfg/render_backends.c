@@ -68,6 +68,8 @@ static struct backend *add_backend(struct render *r, struct id *id,
 	};
 	*at = b;
 	id->data = b;
+	render_table_row(r, id->name, to != NULL ? &to->ref : &rule->ref,
+	    to == NULL);
 	return b;
 }
 
@@ -76,6 +78,19 @@ static const char *nowhere(enum backend_mode mode)
 {
 	return mode == BACKEND_HTTP ? render_backend_500 :
 	    render_backend_reset;
+}
+
+static void put_identity(struct buf *c, const struct plan_backend *to,
+    const char *keywords)
+{
+	buf_put(c, (const char[]){ (char)to->ref.kind }, 1);
+	buf_put(c, &to->port, sizeof(to->port));
+	buf_puts(c, to->ref.namespace);
+	buf_puts(c, "/");
+	buf_puts(c, to->ref.name);
+	buf_puts(c, "|");
+	buf_puts(c, keywords);
+	buf_puts(c, "\n");
 }
 
 const char *render_backend(struct render *r, const struct plan_rule *rule,
@@ -95,10 +110,9 @@ const char *render_backend(struct render *r, const struct plan_rule *rule,
 			return nowhere(mode);
 	}
 	put_policy(r, rule, target, prefix, mode);
+	buf_put(c, (const char[]){ (char)mode, to != NULL }, 2);
 	if (to != NULL)
-		buf_printf(c, "%d|%s|%s|%u|%s", to->ref.kind,
-		    to->ref.namespace, to->ref.name, to->port, keywords);
-	buf_printf(c, "|%d\n", mode);
+		put_identity(c, to, keywords);
 	buf_put(c, r->policy.data, r->policy.len);
 	buf_puts(c, "\n");
 	buf_put(c, r->inner.data, r->inner.len);

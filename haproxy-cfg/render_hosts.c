@@ -158,7 +158,9 @@ static const char *make_key(struct scope *s, const char *host)
 	struct buf *b = &s->r->line;
 
 	buf_clear(b);
-	buf_printf(b, "%s|%s", s->id, host);
+	buf_puts(b, s->id);
+	buf_puts(b, "|");
+	buf_puts(b, host);
 	buf_put(b, "", 1);
 	return buf_failed(b) ? "" : b->data;
 }
@@ -238,7 +240,9 @@ static void on_http_host(struct scope *s, const char *host, const void *how)
 
 	(void)how;
 	note_labels(r, host);
-	buf_printf(&r->content, "%s|%s", s->id, host);
+	buf_puts(&r->content, s->id);
+	buf_puts(&r->content, "|");
+	buf_puts(&r->content, host);
 	group = render_id(r, 'G')->name;
 	output_map_add(r->out, MAP_HOST, make_key(s, host), group);
 	if (s->n_listeners > 1 &&

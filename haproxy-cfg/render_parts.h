@@ -93,6 +93,10 @@ void render_problem(struct render *r, const struct plan_ref *ref,
 /* An id of the content that is in r->content. */
 struct id *render_id(struct render *r, char letter);
 
+/* What `id` is, for people: a rule of a route, or where a backend leads. */
+void render_table_row(struct render *r, const char *id,
+    const struct plan_ref *ref, bool is_rule);
+
 /* "namespace/name" and the like, into a buffer, as content or comment. */
 void render_put_ref(struct buf *b, const struct plan_ref *ref);
 

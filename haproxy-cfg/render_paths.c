@@ -120,7 +120,9 @@ static void put_key(struct paths *p, enum output_map_name map,
 	if (*value == '\0')
 		return;
 	buf_clear(b);
-	buf_printf(b, "%s%s%s", p->group, path, tail);
+	buf_puts(b, p->group);
+	buf_puts(b, path);
+	buf_puts(b, tail);
 	buf_put(b, "", 1);
 	if (!buf_failed(b))
 		output_map_add(p->r->out, map, b->data, value);

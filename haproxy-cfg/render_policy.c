@@ -30,7 +30,9 @@ static void put_headers(struct render *r, const struct plan_ref *ref,
 	for (size_t i = 0; i < n; i++) {
 		if (!is_speakable(r, ref, &headers[i], has_value))
 			continue;
-		buf_printf(b, "    %s-header ", action);
+		buf_puts(b, "    ");
+		buf_puts(b, action);
+		buf_puts(b, "-header ");
 		words_quote(b, headers[i].name);
 		if (has_value) {
 			buf_puts(b, " ");

@@ -33,8 +33,13 @@ static bool depends_on_prefix(const struct plan_rule *rule)
 static void put_identity(struct buf *b, const struct plan_rule *rule,
     const char *prefix, enum backend_mode mode)
 {
-	buf_printf(b, "%d|%d|%s|%s|%u|%s", mode, rule->ref.kind,
-	    rule->ref.namespace, rule->ref.name, rule->ref.index, prefix);
+	buf_put(b, (const char[]){ (char)mode, (char)rule->ref.kind }, 2);
+	buf_put(b, &rule->ref.index, sizeof(rule->ref.index));
+	buf_puts(b, rule->ref.namespace);
+	buf_puts(b, "/");
+	buf_puts(b, rule->ref.name);
+	buf_puts(b, "|");
+	buf_puts(b, prefix);
 }
 
 static size_t count_active(const struct plan_rule *rule,
@@ -194,6 +199,7 @@ const char *render_rule(struct render *r, const struct plan_rule *rule,
 	id = render_id(r, 'R');
 	if (id->data == NULL && !r->failed) {
 		id->data = (void *)(uintptr_t)rule;
+		render_table_row(r, id->name, &rule->ref, true);
 		output_map_add(r->out, MAP_RULE, id->name,
 		    lead(r, rule, prefix, mode));
 	}

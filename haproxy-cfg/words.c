@@ -118,12 +118,39 @@ bool words_is_regex(const char *text)
 
 /* ---- arguments of a line ------------------------------------------------ */
 
+/*
+ * Most text has nothing special in it, and is copied in one piece: up to any of
+ * `special`, a single quote or a control character.
+ */
+static const char *put_plain(struct buf *out, const char *text,
+    const char *special)
+{
+	const char *end = text;
+
+	while (*end != '\0' && *end != '\'' && !is_control(*end) &&
+	    strchr(special, *end) == NULL)
+		end++;
+	buf_put(out, text, (size_t)(end - text));
+	return end;
+}
+
 static void put_char(struct buf *out, char c)
 {
 	if (c == '\'')
 		buf_puts(out, "'\\''");
 	else
 		buf_put(out, is_control(c) ? "?" : &c, 1);
+}
+
+/* Each of `special` comes with `escape` before it. */
+static void put_escaped(struct buf *out, const char *text, const char *special,
+    const char *escape)
+{
+	while (*(text = put_plain(out, text, special)) != '\0') {
+		if (*special != '\0' && strchr(special, *text) != NULL)
+			buf_puts(out, escape);
+		put_char(out, *text++);
+	}
 }
 
 void words_open(struct buf *out)
@@ -138,11 +165,7 @@ void words_close(struct buf *out)
 
 void words_piece(struct buf *out, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		if (*text == '%')
-			buf_puts(out, "%");
-		put_char(out, *text);
-	}
+	put_escaped(out, text, "%", "%");
 }
 
 void words_expression(struct buf *out, const char *ours)
@@ -154,8 +177,7 @@ void words_expression(struct buf *out, const char *ours)
 void words_quote(struct buf *out, const char *text)
 {
 	words_open(out);
-	for (; *text != '\0'; text++)
-		put_char(out, *text);
+	put_escaped(out, text, "", "");
 	words_close(out);
 }
 
@@ -171,19 +193,14 @@ void words_regex(struct buf *out, const char *regex)
 {
 	words_open(out);
 	buf_puts(out, "^(?:");
-	for (; *regex != '\0'; regex++)
-		put_char(out, *regex);
+	put_escaped(out, regex, "", "");
 	buf_puts(out, ")$");
 	words_close(out);
 }
 
 void words_regex_piece(struct buf *out, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		if (strchr("\\^$.[]|()?*+{}", *text) != NULL)
-			buf_puts(out, "\\");
-		put_char(out, *text);
-	}
+	put_escaped(out, text, "\\^$.[]|()?*+{}", "\\");
 }
 
 void words_replacement_piece(struct buf *out, const char *text)
@@ -217,13 +234,20 @@ void words_cli(struct buf *out, const char *text)
 void words_json(struct buf *out, const char *text)
 {
 	buf_puts(out, "\"");
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			buf_puts(out, "\\");
-		if (is_control(*text))
-			buf_printf(out, "\\u%04x", (unsigned char)*text);
+	for (;;) {
+		const char *end = text;
+
+		while (*end != '\0' && *end != '"' && *end != '\\' &&
+		    !is_control(*end))
+			end++;
+		buf_put(out, text, (size_t)(end - text));
+		if (*end == '\0')
+			break;
+		if (is_control(*end))
+			buf_printf(out, "\\u%04x", (unsigned char)*end);
 		else
-			buf_put(out, text, 1);
+			buf_put(out, (const char[]){ '\\', *end }, 2);
+		text = end + 1;
 	}
 	buf_puts(out, "\"");
 }
