@@ -10,7 +10,7 @@
 #include "arena.h"
 #include "hash.h"
 
-enum { ID_BITS = 50, FIRST_CAP = 1024 };
+enum { ID_BITS = 50, FIRST_CAP = 8192 };
 
 void ids_init(struct ids *ids, struct arena *arena)
 {

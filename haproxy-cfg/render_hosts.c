@@ -15,6 +15,7 @@
 
 struct host_match {		/* one match of a listener, by its hostname */
 	const char *host;
+	uint64_t front;		/* its first bytes, to sort by */
 	size_t index;
 };
 
@@ -25,7 +26,8 @@ struct scope {
 	size_t n_listeners;
 	/* of the listener that is looked at */
 	const struct plan_listener *listener;
-	struct host_match *hosts;		/* sorted */
+	struct host_match *hosts;		/* sorted: wildcards first */
+	size_t n_wild;
 	const struct plan_match **found;	/* room for all its matches */
 	size_t n_found;
 };
@@ -66,7 +68,11 @@ static int by_listener_host(const void *left, const void *right)
 static int by_host_then_index(const void *left, const void *right)
 {
 	const struct host_match *a = left, *b = right;
-	int order = strcmp(a->host, b->host);
+	int order;
+
+	if (a->front != b->front)
+		return a->front < b->front ? -1 : 1;
+	order = strcmp(a->host, b->host);
 
 	return order != 0 ? order : (a->index > b->index) -
 	    (a->index < b->index);
@@ -90,6 +96,8 @@ static const struct plan_listener *find_owner(const struct scope *s,
 {
 	char room[256];
 
+	if (s->n_listeners == 1)
+		return s->listeners[0];
 	while (host != NULL) {
 		const struct plan_listener *l = find_listener(s, host);
 
@@ -100,10 +108,10 @@ static const struct plan_listener *find_owner(const struct scope *s,
 	return NULL;
 }
 
-/* Index of the first host_match of that host, or of where it would be. */
+/* Index of the first host_match of that wildcard, or of where it would be. */
 static size_t first_of(const struct scope *s, const char *host)
 {
-	size_t low = 0, high = s->listener->n_matches;
+	size_t low = 0, high = s->n_wild;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -122,24 +130,35 @@ static bool takes_all(const struct plan_match *m)
 	    !render_is_conditional(m);
 }
 
-/* Matches that cover `host`, most specific first, until one takes all. */
-static void find_matches(struct scope *s, const char *host)
+/* Adds those of that very host, from i on. True when one takes all. */
+static bool add_matches(struct scope *s, const char *host, size_t i)
 {
 	const struct plan_listener *l = s->listener;
-	char room[256];
 	bool is_done = false;
 
-	s->n_found = 0;
-	for (; host != NULL && !is_done; host = less_specific(host, room))
-		for (size_t i = first_of(s, host); i < l->n_matches &&
-		    strcmp(s->hosts[i].host, host) == 0; i++) {
-			const struct plan_match *m =
-			    &l->matches[s->hosts[i].index];
+	for (; i < l->n_matches && strcmp(s->hosts[i].host, host) == 0; i++) {
+		const struct plan_match *m = &l->matches[s->hosts[i].index];
 
-			s->found[s->n_found++] = m;
-			if (m->path != NULL && takes_all(m))
-				is_done = true;
-		}
+		s->found[s->n_found++] = m;
+		is_done |= m->path != NULL && takes_all(m);
+	}
+	return is_done;
+}
+
+/* Matches that cover `host`, most specific first, until one takes all. */
+static void find_matches(struct scope *s, const char *host, size_t first)
+{
+	char room[256];
+
+	s->n_found = 0;
+	while (!add_matches(s, host, first)) {
+		if (s->n_wild == 0)
+			return;
+		host = less_specific(host, room);
+		if (host == NULL)
+			return;
+		first = first_of(s, host);
+	}
 }
 
 static void note_labels(struct render *r, const char *host)
@@ -174,26 +193,42 @@ static bool is_speakable(struct scope *s, const char *host)
 	return false;
 }
 
-/* Each hostname of a listener that is the listener's to serve. */
-typedef void on_host_f(struct scope *s, const char *host, const void *how);
+/*
+ * Each hostname of a listener that is the listener's to serve, and where the matches
+ * of that very name begin.
+ */
+typedef void on_host_f(struct scope *s, const char *host, size_t first,
+    const void *how);
 
 static void each_host(struct scope *s, on_host_f *on_host, const void *how)
 {
 	const struct plan_listener *l = s->listener;
 	const char *own = host_key(l->hostname), *last = NULL;
+	bool has_own = false;
 
-	if (is_speakable(s, own))
-		on_host(s, own, how);
 	for (size_t i = 0; i < l->n_matches; i++) {
 		const char *host = s->hosts[i].host;
 
-		if ((last != NULL && strcmp(host, last) == 0) ||
-		    strcmp(host, own) == 0)
+		if (last != NULL && strcmp(host, last) == 0)
 			continue;
 		last = host;
+		has_own |= strcmp(host, own) == 0;
 		if (is_speakable(s, host) && find_owner(s, host) == l)
-			on_host(s, host, how);
+			on_host(s, host, i, how);
 	}
+	if (!has_own && is_speakable(s, own))
+		on_host(s, own, l->n_matches, how);
+}
+
+static uint64_t front_of(const char *host)
+{
+	uint64_t front = 0;
+
+	for (size_t i = 0; i < sizeof(front); i++) {
+		front = front << 8 | (unsigned char)*host;
+		host += *host != '\0';
+	}
+	return front;
 }
 
 static void walk_listener(struct scope *s, const struct plan_listener *l,
@@ -205,9 +240,13 @@ static void walk_listener(struct scope *s, const struct plan_listener *l,
 	    sizeof(struct plan_match *));
 	if (s->hosts == NULL || s->found == NULL)
 		return;
-	for (size_t i = 0; i < l->n_matches; i++)
-		s->hosts[i] = (struct host_match){
-			host_key(l->matches[i].hostname), i };
+	s->n_wild = 0;
+	for (size_t i = 0; i < l->n_matches; i++) {
+		const char *host = host_key(l->matches[i].hostname);
+
+		s->hosts[i] = (struct host_match){ host, front_of(host), i };
+		s->n_wild += host[0] == '*';
+	}
 	qsort(s->hosts, l->n_matches, sizeof(*s->hosts), by_host_then_index);
 	each_host(s, on_host, how);
 }
@@ -233,7 +272,8 @@ static void walk(struct render *r, const struct plan_bind *bind,
 
 /* ---- HTTP --------------------------------------------------------------- */
 
-static void on_http_host(struct scope *s, const char *host, const void *how)
+static void on_http_host(struct scope *s, const char *host, size_t first,
+    const void *how)
 {
 	struct render *r = s->r;
 	const char *group, *owner;
@@ -252,7 +292,7 @@ static void on_http_host(struct scope *s, const char *host, const void *how)
 		owner = render_id(r, 'L')->name;
 		output_map_add(r->out, MAP_OWNER, group, owner);
 	}
-	find_matches(s, host);
+	find_matches(s, host, first);
 	render_paths(r, group, s->found, s->n_found);
 }
 
@@ -266,14 +306,15 @@ void render_http_hosts(struct render *r, const struct plan_bind *bind,
 /* ---- TLS and TCP -------------------------------------------------------- */
 
 /* A listener without a route for a name still keeps it from the others. */
-static void on_tls_host(struct scope *s, const char *host, const void *how)
+static void on_tls_host(struct scope *s, const char *host, size_t first,
+    const void *how)
 {
 	const char *const *hops = how;
 	const char *value = hops[s->listener->protocol];
 
 	note_labels(s->r, host);
 	if (value == NULL) {
-		find_matches(s, host);
+		find_matches(s, host, first);
 		value = s->n_found > 0 ? render_rule(s->r, s->found[0]->rule,
 		    s->found[0], BACKEND_TCP) : "-";
 	}
