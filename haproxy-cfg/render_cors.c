@@ -65,20 +65,12 @@ static void put_origins(struct render *r, const struct plan_ref *ref,
 	    "    http-request set-var(txn.cors) bool(true) if cors\n");
 }
 
-/* "a, b"; a star is what was asked for, since credentials forbid a star. */
-static void put_list(struct render *r, const struct plan_ref *ref,
-    const char *name, const char *const *items, size_t n, const char *asked)
+/* 'a, b'; how many of them could be written. */
+static size_t put_names(struct render *r, const struct plan_ref *ref,
+    struct buf *b, const char *const *items, size_t n)
 {
-	struct buf *b = &r->policy;
-	const char *comma = "";
+	size_t n_put = 0;
 
-	if (n == 0)
-		return;
-	buf_printf(b, " hdr %s ", name);
-	if (has_star(items, n)) {
-		buf_puts(b, asked);
-		return;
-	}
 	words_open(b);
 	for (size_t i = 0; i < n; i++) {
 		if (!words_is_name(items[i])) {
@@ -86,11 +78,27 @@ static void put_list(struct render *r, const struct plan_ref *ref,
 			    "CORS: \"%.200s\" is no name", items[i]);
 			continue;
 		}
-		buf_puts(b, comma);
+		buf_puts(b, n_put++ > 0 ? ", " : "");
 		words_piece(b, items[i]);
-		comma = ", ";
 	}
 	words_close(b);
+	return n_put;
+}
+
+/* A star is what was asked for, since credentials forbid a star. */
+static void put_list(struct render *r, const struct plan_ref *ref,
+    const char *name, const char *const *items, size_t n, const char *asked)
+{
+	struct buf *b = &r->policy;
+	size_t from = b->len;
+
+	if (n == 0)
+		return;
+	buf_printf(b, " hdr %s ", name);
+	if (has_star(items, n))
+		buf_puts(b, asked);
+	else if (put_names(r, ref, b, items, n) == 0)
+		b->len = from;
 }
 
 /* A star is only said where there are no credentials. */
@@ -126,6 +134,7 @@ void render_cors(struct render *r, const struct plan_ref *ref,
 {
 	struct buf *b = &r->policy;
 	static const char mark[] = " if { var(txn.cors) -m bool }\n";
+	size_t from;
 
 	put_origins(r, ref, f);
 	put_preflight(r, ref, f);
@@ -134,17 +143,12 @@ void render_cors(struct render *r, const struct plan_ref *ref,
 	if (f->allow_credentials)
 		buf_printf(b, "    http-response set-header "
 		    "Access-Control-Allow-Credentials true%s", mark);
-	if (f->n_expose > 0) {
-		buf_puts(b, "    http-response set-header "
-		    "Access-Control-Expose-Headers ");
-		words_open(b);
-		for (size_t i = 0; i < f->n_expose; i++)
-			if (words_is_name(f->expose[i])) {
-				buf_puts(b, i > 0 ? ", " : "");
-				words_piece(b, f->expose[i]);
-			}
-		words_close(b);
+	from = b->len;
+	buf_puts(b, "    http-response set-header "
+	    "Access-Control-Expose-Headers ");
+	if (put_names(r, ref, b, f->expose, f->n_expose) > 0)
 		buf_puts(b, mark);
-	}
+	else
+		b->len = from;
 	buf_puts(b, "    http-response add-header Vary Origin\n");
 }

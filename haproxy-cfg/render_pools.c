@@ -69,7 +69,7 @@ void render_pool_lines(struct render *r, const struct plan_backend *to,
     bool has_tries)
 {
 	struct buf *b = &r->policy;
-	const char *name = render_pool_name(r, &to->pool->ref);
+	const char *name = render_pool_name(r, &to->ref);
 
 	if (!has_tries)
 		put_tries(r, b);

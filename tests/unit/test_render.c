@@ -19,87 +19,7 @@
 #include "output_files.h"
 #include "plans.h"
 #include "render.h"
-
-struct rendered {
-	struct output *out;
-	struct arena *arena;
-	struct plan_problems problems;
-};
-
-static struct rendered render_it(const struct plans *p, unsigned version)
-{
-	struct render_options options = render_defaults;
-	struct rendered r = { .arena = arena_new(4096, 16 << 20) };
-
-	options.haproxy_version = version;
-	options.spoe_file = "haproxy-cfg/share/spoe-epp.conf";
-	assert_non_null(r.arena);
-	assert_int_equal(render(&p->plan, &options, r.arena, &r.problems,
-	    &r.out), 0);
-	return r;
-}
-
-static void drop(struct rendered *r)
-{
-	output_free(r->out);
-	arena_free(r->arena);
-}
-
-static bool has_haproxy(void)
-{
-	return system("haproxy -v >/dev/null 2>&1") == 0;
-}
-
-/* Through the user's own HAProxy, in a folder of its own. */
-static void assert_valid(const struct rendered *r)
-{
-	char dir[] = "/tmp/test_render.XXXXXX", command[64];
-	char name[OUTPUT_GENERATION_BYTES];
-	struct buf said;
-	int result;
-
-	if (!has_haproxy())
-		skip();
-	assert_non_null(mkdtemp(dir));
-	buf_init(&said, 1 << 20);
-	assert_int_equal(output_stage(r->out, NULL, dir, name), 0);
-	result = output_check(r->out, "haproxy", dir, name, &said);
-	buf_put(&said, "", 1);
-	if (result != 0)
-		fail_msg("%s\n%.*s", said.data, (int)r->out->text.len,
-		    r->out->text.data);
-	assert_null(strstr(said.data, "WARNING"));
-	buf_fini(&said);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	assert_int_equal(system(command), 0);
-}
-
-static const char *value_of(const struct output *o, enum output_map_name map,
-    const char *key)
-{
-	for (size_t i = 0; i < o->maps[map].n; i++)
-		if (strcmp(o->maps[map].items[i].key, key) == 0)
-			return o->maps[map].items[i].value;
-	return NULL;
-}
-
-/* As HAProxy's map_beg: the longest key that `text` begins with. */
-static const char *value_of_prefix(const struct output *o, const char *text)
-{
-	const struct output_map *m = &o->maps[MAP_PREFIX];
-	const char *best = NULL;
-	size_t most = 0;
-
-	for (size_t i = 0; i < m->n; i++) {
-		size_t len = strlen(m->items[i].key);
-
-		if (len > most && strncmp(text, m->items[i].key, len) == 0) {
-			best = m->items[i].value;
-			most = len;
-		}
-	}
-	return best;
-}
+#include "rendered.h"
 
 static const char *only_group(const struct output *o)
 {
@@ -126,11 +46,11 @@ static const char *path_value(const struct output *o, const char *path)
 	const char *value;
 
 	snprintf(key, sizeof(key), "%s%s", only_group(o), path);
-	value = value_of(o, MAP_EXACT, key);
+	value = rendered_value(o, MAP_EXACT, key);
 	if (value != NULL)
 		return value;
 	snprintf(key, sizeof(key), "%s%s/", only_group(o), path);
-	return value_of_prefix(o, key);
+	return rendered_prefix(o, key);
 }
 
 static void test_nothing_is_a_valid_configuration(void **state)
@@ -141,9 +61,9 @@ static void test_nothing_is_a_valid_configuration(void **state)
 	(void)state;
 	plans_init(&p, 18080);
 	p.plan.n_binds = 0;
-	r = render_it(&p, 206);
-	assert_valid(&r);
-	drop(&r);
+	r = rendered_of(&p, 206);
+	rendered_assert_valid(&r);
+	rendered_drop(&r);
 	plans_fini(&p);
 }
 
@@ -166,13 +86,13 @@ static void test_paths_are_found_by_elements(void **state)
 	    plans_rule(&p, "foobar"));
 	plans_match(&p, NULL, PLAN_PATH_PREFIX, "/foo", plans_rule(&p, "foo"));
 	plans_match(&p, NULL, PLAN_PATH_PREFIX, "/", plans_rule(&p, "root"));
-	r = render_it(&p, 206);
+	r = rendered_of(&p, 206);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_rule(r.out, path_value(r.out, cases[i].path),
 		    cases[i].rule);
 	assert_int_equal(r.problems.n, 0);
-	assert_valid(&r);
-	drop(&r);
+	rendered_assert_valid(&r);
+	rendered_drop(&r);
 	plans_fini(&p);
 }
 
@@ -194,29 +114,20 @@ static void test_conditions_fall_through_to_shorter_prefixes(void **state)
 	m->tests = &canary;
 	m->n_tests = 1;
 	plans_match(&p, NULL, PLAN_PATH_PREFIX, "/", plans_rule(&p, "root"));
-	r = render_it(&p, 206);
+	r = rendered_of(&p, 206);
 	group = path_value(r.out, "/foo");
 	assert_int_equal(group[0], 'C');
 	snprintf(key, sizeof(key), "%s|1000000", group);
-	assert_rule(r.out, value_of(r.out, MAP_PICK, key), "root");
+	assert_rule(r.out, rendered_value(r.out, MAP_PICK, key), "root");
 	snprintf(key, sizeof(key), "%s|0", group);
-	assert_rule(r.out, value_of(r.out, MAP_PICK, key), "canary");
+	assert_rule(r.out, rendered_value(r.out, MAP_PICK, key), "canary");
 	assert_int_equal(r.out->maps[MAP_CONDITION].n, 1);
 	snprintf(want, sizeof(want), "|63616E617279");
 	assert_non_null(strstr(r.out->maps[MAP_CONDITION].items[0].key, want));
 	assert_rule(r.out, path_value(r.out, "/bar"), "root");
-	assert_valid(&r);
-	drop(&r);
+	rendered_assert_valid(&r);
+	rendered_drop(&r);
 	plans_fini(&p);
-}
-
-static size_t count(const struct buf *b, const char *what)
-{
-	size_t n = 0, len = strlen(what);
-
-	for (size_t i = 0; i + len <= b->len; i++)
-		n += memcmp(b->data + i, what, len) == 0;
-	return n;
 }
 
 static void test_equal_policies_share_a_backend(void **state)
@@ -239,10 +150,10 @@ static void test_equal_policies_share_a_backend(void **state)
 			rule->filters.request = &edits;
 		plans_match(&p, NULL, PLAN_PATH_PREFIX, path[i], rule);
 	}
-	r = render_it(&p, 206);
-	assert_int_equal(count(&r.out->text, "\nbackend B"), 2);
+	r = rendered_of(&p, 206);
+	assert_int_equal(rendered_count(r.out, "\nbackend B"), 2);
 	assert_int_equal(r.out->maps[MAP_RULE].n, 9);
-	drop(&r);
+	rendered_drop(&r);
 	plans_fini(&p);
 }
 
@@ -263,16 +174,16 @@ static void test_a_split_has_its_weights(void **state)
 	t[2] = (struct plan_target){ .backend = &p.service, .weight = 0 };
 	rule->n_targets = 3;
 	plans_match(&p, NULL, PLAN_PATH_PREFIX, "/", rule);
-	r = render_it(&p, 206);
-	assert_int_equal(value_of(r.out, MAP_RULE,
+	r = rendered_of(&p, 206);
+	assert_int_equal(rendered_value(r.out, MAP_RULE,
 	    path_value(r.out, "/"))[0], 'T');
 	for (size_t i = 0; i < r.out->maps[MAP_SPLIT].n; i++)
 		if (r.out->maps[MAP_SPLIT].items[i].key[0] == 'D')
 			n[r.out->maps[MAP_SPLIT].items[i].value[0] - '0']++;
 	assert_int_equal(n[0], 900);
 	assert_int_equal(n[1], 100);
-	assert_valid(&r);
-	drop(&r);
+	rendered_assert_valid(&r);
+	rendered_drop(&r);
 	plans_fini(&p);
 }
 
@@ -387,17 +298,17 @@ static void test_haproxy_accepts_every_feature(void **state)
 	plans_init(&p, 18080);
 	add_every_filter(&p);
 	add_every_match(&p);
-	r = render_it(&p, 206);
+	r = rendered_of(&p, 206);
 	for (size_t i = 0; i < r.problems.n; i++)
 		fail_msg("%s", r.problems.items[i].message);
-	assert_valid(&r);
-	again = render_it(&p, 206);
+	rendered_assert_valid(&r);
+	again = rendered_of(&p, 206);
 	assert_int_equal(again.out->shape, r.out->shape);
 	assert_int_equal(again.out->text.len, r.out->text.len);
 	assert_memory_equal(again.out->text.data, r.out->text.data,
 	    r.out->text.len);
-	drop(&again);
-	drop(&r);
+	rendered_drop(&again);
+	rendered_drop(&r);
 	plans_fini(&p);
 }
 
