@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,20 @@ void apply_free(struct apply *a)
 	output_free(a->wanted);
 	buf_fini(&a->line);
 	free(a);
+}
+
+void apply_tell(struct apply *a, const char *sign, const char *where,
+    const char *fmt, ...)
+{
+	char text[2048];
+	va_list ap;
+
+	if (!a->is_dry)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	a->on_change(a->data, sign, where, text);
 }
 
 int apply_send(struct apply *a)
@@ -272,11 +287,6 @@ static int change(struct apply *a)
 	return err;
 }
 
-static bool has_changes(const struct apply_report *r)
-{
-	return r->map_changes + r->server_changes + r->cert_changes > 0;
-}
-
 /* By the command line, and looked at afterwards. */
 static int change_and_verify(struct apply *a)
 {
@@ -458,8 +468,24 @@ void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 
 /* ---- what if ----------------------------------------------------------------------------- */
 
+/* The first section that the worker has not, or why else not. */
+static void say_why(struct apply *a, const struct output *o,
+    const char *description)
+{
+	char want[RUNTIME_NAME_BYTES];
+
+	describe(o, want);
+	if (strcmp(want, description) != 0)
+		report(a, APPLY_DONE, "the configuration beside maps, servers "
+		    "and certificates differs");
+	else if (is_marked(a))
+		report(a, APPLY_DONE, "an earlier change was not finished");
+	else
+		report(a, APPLY_DONE, a->runtime.said);
+}
+
 void apply_diff(struct apply *a, const struct output *wanted,
-    struct apply_report *r)
+    apply_change_f *on_change, void *data, struct apply_report *r)
 {
 	char description[RUNTIME_NAME_BYTES] = "";
 	struct output *kept = a->wanted;
@@ -471,13 +497,15 @@ void apply_diff(struct apply *a, const struct output *wanted,
 		return;
 	}
 	r->reloaded = !learn(a, wanted, description);
-	if (r->reloaded)
+	if (r->reloaded) {
+		say_why(a, wanted, description);
 		return;
+	}
 	a->wanted = (struct output *)(uintptr_t)wanted;
+	a->on_change = on_change;
+	a->data = data;
 	a->is_dry = true;
 	change(a);
 	a->is_dry = false;
 	a->wanted = kept;
-	if (!has_changes(r))
-		report(a, APPLY_DONE, NULL);
 }

@@ -67,6 +67,13 @@ int64_t apply_due_ms(const struct apply *a);
 /* Does what is due: a reload, old entries and servers, a look at the worker. */
 void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *report);
 
-/* What apply_output() would do; nothing is changed, on the disk neither. */
+/* "+", "-" or "~"; a map, "server" or "certificate"; which. */
+typedef void apply_change_f(void *data, const char *sign, const char *where,
+    const char *what);
+
+/*
+ * What apply_output() would do, told one by one; nothing is changed, on the disk
+ * neither. A report of `reloaded` means that it would be, and says why.
+ */
 void apply_diff(struct apply *a, const struct output *wanted,
-    struct apply_report *report);
+    apply_change_f *on_change, void *data, struct apply_report *report);

@@ -153,6 +153,8 @@ static int add_line(struct apply *a, const struct output_cert_line *l)
 	int err = 0;
 
 	a->report->cert_changes++;
+	apply_tell(a, "+", "certificate", "%s %s %s", l->list, l->cert,
+	    l->filters);
 	if (a->is_dry)
 		return 0;
 	if (!is_loaded(&a->running, l->cert))
@@ -170,6 +172,7 @@ static int change_ca(struct apply *a, const struct output_pem *want,
 	int err;
 
 	a->report->cert_changes++;
+	apply_tell(a, "~", "certificate", "%s", want->name);
 	if (a->is_dry)
 		return 0;
 	buf_printf(&a->line, "set ssl ca-file %s/current/%s", a->options.dir,
@@ -263,6 +266,9 @@ int apply_certs_remove(struct apply *a)
 		if (wants_line(a->wanted, &r->certs.items[i]))
 			continue;
 		a->report->cert_changes++;
+		apply_tell(a, "-", "certificate", "%s %s %s",
+		    r->certs.items[i].list, r->certs.items[i].cert,
+		    r->certs.items[i].filters);
 		if (!a->is_dry)
 			err = remove_line(a, i);
 	}

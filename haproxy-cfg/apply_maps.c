@@ -18,6 +18,7 @@ enum { NAMED_MAX = 64, TAIL_BYTES = 8 };
 
 struct merge {			/* of one map */
 	size_t n_add, n_set;
+	size_t n_old, n_back;	/* newly unwanted; wanted again */
 };
 
 /* Calls for each key of either, in order; any of the two may be NULL. */
@@ -49,11 +50,21 @@ static int count_pair(struct apply *a, enum output_map_name map,
 {
 	struct merge *n = data;
 
-	(void)a;
-	(void)map;
-	n->n_add += has == NULL;
-	n->n_set += has != NULL && want != NULL &&
-	    strcmp(has->value, want->value) != 0;
+	if (has == NULL) {
+		n->n_add++;
+		apply_tell(a, "+", output_map_files[map], "%s %s", want->key,
+		    want->value);
+	} else if (want == NULL) {
+		n->n_old += has->unwanted_ms == 0;
+		apply_tell(a, "-", output_map_files[map], "%s %s", has->key,
+		    has->value);
+	} else if (strcmp(has->value, want->value) != 0) {
+		n->n_set++;
+		apply_tell(a, "~", output_map_files[map], "%s %s -> %s",
+		    want->key, has->value, want->value);
+	} else {
+		n->n_back += has->unwanted_ms != 0;
+	}
 	return 0;
 }
 
@@ -261,8 +272,8 @@ int apply_map(struct apply *a, enum output_map_name map)
 	int err = 0;
 
 	each_pair(a, map, count_pair, &n);
-	a->report->map_changes += n.n_add + n.n_set;
-	if (a->is_dry)
+	a->report->map_changes += n.n_add + n.n_set + n.n_old;
+	if (a->is_dry || n.n_add + n.n_set + n.n_old + n.n_back == 0)
 		return 0;
 	if (n.n_set > NAMED_MAX) {
 		err = replace(a, map);

@@ -28,8 +28,14 @@ struct apply {
 	/* for the steps */
 	int64_t now_ms;
 	bool is_dry;
+	apply_change_f *on_change;	/* dry only */
+	void *data;
 	struct apply_report *report;
 };
+
+/* Tells of a change, when only that is asked for. */
+void apply_tell(struct apply *a, const char *sign, const char *where,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Sends what is in a->line, if anything; -EPROTO when HAProxy objects. */
 int apply_send(struct apply *a);

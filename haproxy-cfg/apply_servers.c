@@ -70,6 +70,7 @@ int apply_servers_add(struct apply *a)
 		if (is_there && !r->servers.items[at].is_away)
 			continue;
 		a->report->server_changes++;
+		apply_tell(a, "+", "server", "%s/%s", s->backend, s->name);
 		if (a->is_dry)
 			continue;
 		err = is_there ? put_back(a, s) : put_new(a, s);
@@ -109,6 +110,7 @@ int apply_servers_remove(struct apply *a)
 		    output_backend(o, s->backend) == NULL)
 			continue;
 		a->report->server_changes++;
+		apply_tell(a, "-", "server", "%s/%s", s->backend, s->name);
 		if (a->is_dry)
 			continue;
 		err = apply_make_room(a, COMMANDS_BYTES + strlen(s->backend) +

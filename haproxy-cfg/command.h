@@ -23,11 +23,14 @@ struct flags {
 	const char *haproxy;	/* -H: the HAProxy program to ask and to check by */
 	const char *haproxy_version;	/* --haproxy-version; NULL: ask it */
 	const char *controller;	/* --controller: controllerName that is ours */
-	const char *socket;	/* -s: HAProxy's stats or master socket */
+	const char *socket;	/* -s: HAProxy's stats socket; NULL: in -o */
+	const char *master;	/* -S: its master's; NULL: in -o */
+	const char *agent, *feedback;	/* --agent, --feedback: HOST:PORT */
+	const char *spoe;	/* --spoe: spoe-epp.conf */
 	bool verbose;
 };
 
 /* A COMMAND_ code. Messages for people go to stderr, results to stdout. */
 typedef int command_run_f(const struct flags *flags);
 
-command_run_f cmd_check, cmd_status;
+command_run_f cmd_check, cmd_diff, cmd_render, cmd_status, cmd_watch;

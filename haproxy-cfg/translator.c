@@ -10,7 +10,8 @@
 
 #define CONTROLLER "haproxy-epp.io/gateway-controller"
 
-enum { PATHS_MAX = 64, LONG_VERSION = 256, LONG_CONTROLLER };
+enum { PATHS_MAX = 64, LONG_VERSION = 256, LONG_CONTROLLER,
+	LONG_AGENT, LONG_FEEDBACK, LONG_SPOE };
 
 static const struct {
 	const char *name;
@@ -19,6 +20,12 @@ static const struct {
 } commands[] = {
 	{ "check", cmd_check, "read manifests and say what is wrong; exit 0 when "
 	    "clean, 1 with findings, 2 when unreadable" },
+	{ "render", cmd_render, "write HAProxy's configuration to -o DIR, or print "
+	    "it" },
+	{ "diff", cmd_diff, "print what would change in the HAProxy that runs "
+	    "with -o DIR; exit 0 nothing, 1 something" },
+	{ "watch", cmd_watch, "follow the manifests, keep the HAProxy that runs "
+	    "with -o DIR up to date" },
 	{ "status", cmd_status, "print each object's status as a controller would "
 	    "write it" },
 };
@@ -29,14 +36,23 @@ static const struct {
 } rows[] = {
 	{ 'f', NULL, "FILE", "manifests: a file or a folder; may be repeated" },
 	{ 'c', NULL, NULL, "the same as the command check" },
-	{ 'o', NULL, "WHERE", "check: json or text; render: a directory" },
+	{ 'o', NULL, "WHERE", "check: json or text; else: the folder of "
+	    "HAProxy's files" },
 	{ 'H', NULL, "PROGRAM", "the HAProxy to ask for its version and to check "
 	    "by (default haproxy)" },
 	{ LONG_VERSION, "haproxy-version", "X.Y", "render for this HAProxy, "
 	    "without asking one" },
 	{ LONG_CONTROLLER, "controller", "NAME", "our controllerName (default "
 	    CONTROLLER ")" },
-	{ 's', NULL, "SOCKET", "HAProxy's stats or master socket" },
+	{ 's', NULL, "SOCKET", "HAProxy's stats socket (default DIR/haproxy.sock)" },
+	{ 'S', NULL, "SOCKET", "HAProxy's master socket, as in haproxy -W -S "
+	    "(default DIR/master.sock)" },
+	{ LONG_AGENT, "agent", "ADDRESS", "where epp-agent listens (default "
+	    "127.0.0.1:9002)" },
+	{ LONG_FEEDBACK, "feedback", "ADDRESS", "where it hears HAProxy's log "
+	    "(default 127.0.0.1:9003)" },
+	{ LONG_SPOE, "spoe", "FILE", "spoe-epp.conf (default "
+	    "/usr/share/haproxy-epp/spoe-epp.conf)" },
 	{ 'v', NULL, NULL, "print the version and exit" },
 	{ 'V', NULL, NULL, "say more" },
 	{ 'h', NULL, NULL, "print this" },
@@ -106,6 +122,18 @@ static bool set_flag(struct flags *f, int c)
 		return true;
 	case 's':
 		f->socket = optarg;
+		return true;
+	case 'S':
+		f->master = optarg;
+		return true;
+	case LONG_AGENT:
+		f->agent = optarg;
+		return true;
+	case LONG_FEEDBACK:
+		f->feedback = optarg;
+		return true;
+	case LONG_SPOE:
+		f->spoe = optarg;
 		return true;
 	case 'V':
 		f->verbose = true;

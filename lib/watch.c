@@ -7,6 +7,8 @@
  * dropped and the walk done again: there is no state to bring up to date. The
  * new watches are in place before on_change runs, so nothing is lost between.
  *
+ * A path that ends at a directory is watched for every name in it.
+ *
  * ev_stat is no help here: libev calls lstat(), which stays on the first link.
  */
 #include "watch.h"
@@ -23,11 +25,12 @@
 
 enum { NAMES_MAX = 64, LINKS_MAX = 40, EVENTS_BYTES = 16384 };
 
-static const double SETTLE_S = 0.01, POLL_S = 1.0;
+/* What was renamed or closed is complete; what was only begun gets a while. */
+static const double SETTLE_S = 0.01, COMPLETE_S = 0.001, POLL_S = 1.0;
 
 struct name {			/* looked up in the directory behind `wd` */
 	int wd;
-	char *text;
+	char *text;		/* "": any */
 };
 
 struct watch {
@@ -123,6 +126,8 @@ static bool step(struct watch *w, struct walk *walk)
 	if (S_ISLNK(st.st_mode))
 		return follow(walk, full);
 	memcpy(walk->dir, full, (size_t)n + 1);
+	if (S_ISDIR(st.st_mode) && walk->rest[strspn(walk->rest, "/")] == '\0')
+		add_name(w, walk->dir, "");
 	return S_ISDIR(st.st_mode);
 }
 
@@ -202,7 +207,8 @@ static bool is_ours(const struct watch *w, const struct inotify_event *e)
 		return true;
 	for (size_t i = 0; i < w->n_names; i++)
 		if (w->names[i].wd == e->wd && e->len > 0 &&
-		    strcmp(w->names[i].text, e->name) == 0)
+		    (w->names[i].text[0] == '\0' ||
+			strcmp(w->names[i].text, e->name) == 0))
 			return true;
 	return false;
 }
@@ -212,18 +218,22 @@ static void on_events(EV_P_ ev_io *io, int revents)
 	struct watch *w = io->data;
 	_Alignas(struct inotify_event) char bytes[EVENTS_BYTES];
 	ssize_t len = read(w->fd, bytes, sizeof(bytes));
-	bool hit = false;
+	double settle = 0.;
 
 	(void)revents;
 	for (ssize_t at = 0; at < len;) {
 		const struct inotify_event *e = (const void *)(bytes + at);
 
-		hit = hit || is_ours(w, e);
+		if (is_ours(w, e))
+			settle = e->mask & (IN_MOVED_TO | IN_CLOSE_WRITE) ?
+			    COMPLETE_S : SETTLE_S;
 		at += (ssize_t)(sizeof(*e) + e->len);
 	}
-	/* Not restarted by more events: who writes on and on cannot hide. */
-	if (hit && !ev_is_active(&w->settle)) {
-		ev_timer_set(&w->settle, SETTLE_S, 0.);
+	/* Not put off by more events: who writes on and on cannot hide. */
+	if (settle > 0. && (!ev_is_active(&w->settle) ||
+	    settle < ev_timer_remaining(EV_A_ &w->settle))) {
+		ev_timer_stop(EV_A_ &w->settle);
+		ev_timer_set(&w->settle, settle, 0.);
 		ev_timer_start(EV_A_ &w->settle);
 	}
 }

@@ -1,10 +1,11 @@
 /*
- * watch.h - tell when a file may have changed, however it was changed
+ * watch.h - tell when a file or a folder may have changed, however it was changed
  *
  * Renamed over, edited in place (seen when the writer closes it), reached
  * through symlinks of which one was swapped (a ConfigMap's ..data), deleted, or
- * only now created, its directories too. inotify on the directory of every link
- * in the chain answers within some 10 ms; a look once a second is there for
+ * only now created, its directories too. Of a folder: when any name in it does so; not
+ * what a link in it leads to. inotify on the directory of every link in the chain
+ * answers within some 10 ms, within 1 ms of a rename; a look once a second is there for
  * file systems that do not notify and for machines that are out of inotify
  * instances. Contents are never compared: a call may come for nothing. One
  * loop's thread.

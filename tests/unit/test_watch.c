@@ -215,6 +215,23 @@ static void test_a_writer_that_never_closes_is_seen_in_the_end(void **state)
 	close(fd);
 }
 
+static void test_a_folder_is_watched_for_all_in_it(void **state)
+{
+	struct seen *s = *state;
+
+	assert_int_equal(mkdir(in(s, "sub"), 0700), 0);
+	begin(s, "sub");
+	put(s, "sub/a", "1");
+	assert_true(is_called_within(s, QUICK_S));
+	put(s, "b", "1");
+	assert_int_equal(rename(in(s, "b"), in(s, "sub/b")), 0);
+	assert_true(is_called_within(s, QUICK_S));
+	assert_int_equal(unlink(in(s, "sub/a")), 0);
+	assert_true(is_called_within(s, QUICK_S));
+	assert_int_equal(unlink(in(s, "sub/b")), 0);
+	assert_int_equal(rmdir(in(s, "sub")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +247,8 @@ int main(void)
 		    test_a_file_that_appears_later_is_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_loop_of_links_ends,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_folder_is_watched_for_all_in_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_neighbour_is_not_seen,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -1,0 +1,149 @@
+/*
+ * session.c - the front of every command that makes a configuration
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "command.h"
+#include "fault.h"
+#include "store.h"
+
+enum { STATUS_MAX_BYTES = 1 << 30 };
+
+/* HAProxy is told whole paths: it may be started from anywhere. */
+static bool find_dir(struct session *s, const char *dir)
+{
+	char whole[PATH_MAX];
+
+	if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
+		fprintf(stderr, "epp-translator: -o %s: %s\n", dir,
+		    strerror(errno));
+		return false;
+	}
+	if (realpath(dir, whole) == NULL || strpbrk(whole, " \t\n'\"\\#$%;,()")
+	    != NULL) {
+		fprintf(stderr, "epp-translator: -o %s; want: a folder whose "
+		    "path has no blanks, quotes or other signs that mean "
+		    "something to HAProxy\n", dir);
+		return false;
+	}
+	snprintf(s->dir, sizeof(s->dir), "%s", whole);
+	return true;
+}
+
+static void take_options(struct session *s)
+{
+	const struct flags *f = s->flags;
+
+	s->options = render_defaults;
+	s->options.stats_socket = f->socket;
+	if (f->agent != NULL)
+		s->options.agent = f->agent;
+	if (f->feedback != NULL)
+		s->options.feedback = f->feedback;
+	if (f->spoe != NULL)
+		s->options.spoe_file = f->spoe;
+}
+
+bool session_open(struct session *s, const struct flags *flags, bool needs_dir)
+{
+	*s = (struct session){ .flags = flags };
+	if (needs_dir && flags->output == NULL) {
+		fprintf(stderr, "epp-translator: %s needs -o DIR\n",
+		    flags->command);
+		return false;
+	}
+	take_options(s);
+	s->options.haproxy_version = translate_version(flags);
+	if (s->options.haproxy_version == 0 ||
+	    (flags->output != NULL && !find_dir(s, flags->output)))
+		return false;
+	s->store = translate_load(flags);
+	return s->store != NULL;
+}
+
+void session_close(struct session *s)
+{
+	store_free(s->store);
+}
+
+bool session_tell_bad_files(const struct session *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < store_n_files(s->store); i++) {
+		const struct store_file *file = store_file(s->store, i);
+		char text[1400];
+
+		if (!file->is_bad)
+			continue;
+		any = true;
+		fprintf(stderr, "epp-translator: %s\n",
+		    fault_text(&file->why, text, sizeof(text)));
+	}
+	return any;
+}
+
+void session_tell(const struct plan_problems *problems)
+{
+	for (size_t i = 0; i < problems->n; i++)
+		fprintf(stderr, "epp-translator: %s/%s: %s: %s\n",
+		    problems->items[i].ref.namespace,
+		    problems->items[i].ref.name, problems->items[i].reason,
+		    problems->items[i].message);
+}
+
+/* RFC 3339, as lastTransitionTime has it. */
+static void put_now(char out[32])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm) == NULL ||
+	    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		out[0] = '\0';
+}
+
+static int replace(const char *path, const struct buf *text)
+{
+	char new[4300];
+	FILE *f;
+	int err = 0;
+
+	snprintf(new, sizeof(new), "%s.new", path);
+	f = fopen(new, "we");
+	if (f == NULL)
+		return -errno;
+	if (fwrite(text->data, 1, text->len, f) != text->len)
+		err = -EIO;
+	if (fclose(f) != 0 && err == 0)
+		err = -errno;
+	if (err == 0 && rename(new, path) != 0)
+		err = -errno;
+	return err;
+}
+
+int session_write_status(const struct session *s, const struct translation *t,
+    bool is_live)
+{
+	char path[4200], now[32];
+	struct buf text;
+	int err;
+
+	put_now(now);
+	buf_init(&text, STATUS_MAX_BYTES);
+	status_write(&t->statuses, is_live ? now : NULL, &text);
+	snprintf(path, sizeof(path), "%s/status.yaml", s->dir);
+	err = buf_failed(&text) ? -ENOMEM : replace(path, &text);
+	buf_fini(&text);
+	return err;
+}

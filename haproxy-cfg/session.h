@@ -1,0 +1,37 @@
+/*
+ * session.h - what render, diff and watch begin with: manifests and where to
+ *
+ * One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "plan.h"
+#include "render.h"
+#include "translate.h"
+
+struct flags;
+struct store;
+
+struct session {
+	const struct flags *flags;
+	struct render_options options;
+	struct store *store;
+	char dir[4096];		/* -o, absolute; "" when there is none */
+};
+
+/* False, with words on stderr. `needs_dir`: the command is nothing without -o. */
+bool session_open(struct session *s, const struct flags *flags, bool needs_dir);
+void session_close(struct session *s);
+
+/* True when a file of manifests is not taken; told on stderr. */
+bool session_tell_bad_files(const struct session *s);
+
+/* What could not be rendered or applied, on stderr. */
+void session_tell(const struct plan_problems *problems);
+
+/* DIR/status.yaml; with the time of now when `is_live`. 0 or -errno. */
+int session_write_status(const struct session *s, const struct translation *t,
+    bool is_live);
