@@ -1,11 +1,11 @@
 /*
- * apply_certs.c - certificates and CAs while HAProxy runs
+ * apply_certs.c - certificates while HAProxy runs
  *
  * A certificate's file is named by its content, so a renewed one is another: it is made
  * known, filled, committed and put into the list, then the old one leaves the list and
- * HAProxy's memory. CAs keep their name and change their content, in one transaction.
- * management.txt section 9.3: "new/set/commit/del ssl cert", "add/del ssl crt-list",
- * "set/commit ssl ca-file".
+ * HAProxy's memory. management.txt section 9.3: "new/set/commit/del ssl cert", "add/del
+ * ssl crt-list". CAs are for a reload: "commit ssl ca-file" leaves idle connections to
+ * servers that only the old CA vouched for.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -166,29 +166,6 @@ static int add_line(struct apply *a, const struct output_cert_line *l)
 	return err;
 }
 
-static int change_ca(struct apply *a, const struct output_pem *want,
-    struct running_ca *has)
-{
-	int err;
-
-	a->report->cert_changes++;
-	apply_tell(a, "~", "certificate", "%s", want->name);
-	if (a->is_dry)
-		return 0;
-	buf_printf(&a->line, "set ssl ca-file %s/current/%s", a->options.dir,
-	    want->name);
-	put_payload(a, want->text, want->len);
-	err = tell(a, "ransaction");
-	if (err != 0)
-		return err;
-	buf_printf(&a->line, "commit ssl ca-file %s/current/%s",
-	    a->options.dir, want->name);
-	err = tell(a, "Success");
-	if (err == 0)
-		has->hash = want->hash;
-	return err;
-}
-
 bool apply_certs_are_new(const struct apply *a, const struct output *o)
 {
 	const struct running *r = &a->running;
@@ -196,12 +173,6 @@ bool apply_certs_are_new(const struct apply *a, const struct output *o)
 	for (size_t i = 0; i < o->cert_lines.n; i++)
 		if (!is_loaded(r, o->cert_lines.items[i].cert))
 			return true;
-	for (size_t i = 0; i < o->cas.n; i++)
-		for (size_t k = 0; k < r->cas.n; k++)
-			if (strcmp(o->cas.items[i].name,
-				r->cas.items[k].name) == 0 &&
-			    o->cas.items[i].hash != r->cas.items[k].hash)
-				return true;
 	return false;
 }
 
@@ -215,13 +186,6 @@ int apply_certs_add(struct apply *a)
 	for (size_t i = 0; i < o->cert_lines.n && err == 0; i++)
 		if (!has_line(r, &o->cert_lines.items[i]))
 			err = add_line(a, &o->cert_lines.items[i]);
-	for (size_t i = 0; i < o->cas.n; i++)
-		for (size_t k = 0; k < r->cas.n && err == 0; k++)
-			if (strcmp(o->cas.items[i].name,
-				r->cas.items[k].name) == 0 &&
-			    o->cas.items[i].hash != r->cas.items[k].hash)
-				err = change_ca(a, &o->cas.items[i],
-				    &r->cas.items[k]);
 	return err;
 }
 

@@ -54,7 +54,7 @@ int apply_servers_remove(struct apply *a);
 /* Deletes what was put away and is idle now. True when some are left. */
 bool apply_servers_rest(struct apply *a);
 
-/* True when `o` has a certificate or CA that the worker has not: it may be none. */
+/* True when `o` has a certificate that the worker has not: it may be none. */
 bool apply_certs_are_new(const struct apply *a, const struct output *o);
 int apply_certs_add(struct apply *a);
 int apply_certs_remove(struct apply *a);

@@ -76,15 +76,11 @@ struct output_cert_line {
 	const char *filters;	/* SNI filters; may be "" */
 };
 
-/*
- * A certificate, below certs/ and named by content; or CAs, within the generation and
- * named by whose they are.
- */
+/* A certificate, below certs/; or CAs, within the generation. Named by content. */
 struct output_pem {
 	const char *name;
 	const char *text;
 	size_t len;
-	uint64_t hash;
 };
 
 struct output_text {

@@ -41,7 +41,7 @@ static void put_policy(struct render *r, const struct plan_rule *rule,
 		if (mode == BACKEND_HTTP)
 			render_session(r, rule);
 	}
-	if (mode == BACKEND_TCP)
+	if (mode != BACKEND_HTTP)
 		return;
 	render_filters(r, &rule->ref, &rule->filters, prefix);
 	if (target != NULL)
@@ -187,11 +187,9 @@ static void put_answers(struct render *r)
 	struct buf *t = &r->out->text;
 
 	output_section_begin(r->out, render_backend_500, NULL);
-	buf_printf(t, "backend %s from http\n"
-	    "    http-request return status 200 content-type application/grpc "
-	    "lf-string \"%%[str()]\" hdr grpc-status 14 hdr grpc-message "
-	    "unavailable if { req.hdr(content-type) -m beg application/grpc }\n"
-	    "    http-request return status 500\n\n", render_backend_500);
+	buf_printf(t, "backend %s from http\n", render_backend_500);
+	render_grpc_lines(r, "if", 14, "unavailable");
+	buf_puts(t, "    http-request return status 500\n\n");
 	output_section_end(r->out);
 	output_section_begin(r->out, render_backend_reset, NULL);
 	buf_printf(t, "backend %s from tcp\n    tcp-request content reject\n\n",

@@ -227,6 +227,25 @@ static void put_misdirected(struct render *r, const struct plan_bind *bind,
 	    "!{ var(txn.sl),strcmp(txn.gl) eq 0 }\n");
 }
 
+/*
+ * An error as gRPC has it: PROTOCOL-HTTP2.md, "Trailers-Only". An answer before the end
+ * of the request makes HAProxy reset the stream, which a client may see first; and
+ * `return` has no content-type where it has no body.
+ */
+void render_grpc_lines(struct render *r, const char *condition, unsigned status,
+    const char *message)
+{
+	buf_printf(&r->out->text, "    http-request set-var(txn.grpc) bool(true) "
+	    "%s { req.hdr(content-type) -m beg application/grpc }\n"
+	    "    http-after-response set-header content-type application/grpc "
+	    "if { var(txn.grpc) -m bool }\n"
+	    "    http-request wait-for-body time 1s if "
+	    "{ var(txn.grpc) -m bool }\n"
+	    "    http-request return status 200 hdr grpc-status %u hdr "
+	    "grpc-message %s if { var(txn.grpc) -m bool }\n", condition, status,
+	    message);
+}
+
 void render_http_lines(struct render *r, const struct plan_bind *bind,
     const char *id)
 {
@@ -255,12 +274,9 @@ void render_http_lines(struct render *r, const struct plan_bind *bind,
 	    "!{ var(txn.r) -m found }\n", output_map_files[MAP_PREFIX]);
 	render_condition_lines(r);
 	render_rule_lines(r, "http-request");
-	buf_puts(t, "    http-request return status 200 content-type "
-	    "application/grpc lf-string \"%[str()]\" hdr grpc-status 12 hdr "
-	    "grpc-message unimplemented if !{ var(txn.b) -m found } "
-	    "{ req.hdr(content-type) -m beg application/grpc }\n"
-	    "    http-request return status 404 if !{ var(txn.b) -m found }\n"
-	    "    use_backend %[var(txn.b)]\n");
+	render_grpc_lines(r, "if !{ var(txn.b) -m found }", 12, "unimplemented");
+	buf_puts(t, "    http-request return status 404 if "
+	    "!{ var(txn.b) -m found }\n    use_backend %[var(txn.b)]\n");
 	buf_printf(t, "    default_backend %s\n", render_backend_500);
 }
 

@@ -316,7 +316,9 @@ static void on_tls_host(struct scope *s, const char *host, size_t first,
 	if (value == NULL) {
 		find_matches(s, host, first);
 		value = s->n_found > 0 ? render_rule(s->r, s->found[0]->rule,
-		    s->found[0], BACKEND_TCP) : "-";
+		    s->found[0], s->listener->protocol ==
+		    PLAN_LISTENER_TLS_PASSTHROUGH ? BACKEND_PASSTHROUGH :
+		    BACKEND_TCP) : "-";
 	}
 	output_map_add(s->r->out, MAP_HOST, make_key(s, host), value);
 }

@@ -41,7 +41,8 @@ struct schema {
 	size_t n;
 };
 
-enum backend_mode { BACKEND_HTTP, BACKEND_TCP };
+/* Passed on as it came: the client's own TLS, whatever a policy says. */
+enum backend_mode { BACKEND_HTTP, BACKEND_TCP, BACKEND_PASSTHROUGH };
 
 /* A backend of the text. */
 struct backend {
@@ -176,8 +177,8 @@ void render_servers(struct render *r, const struct backend *b,
     const char *name);
 
 /* File name of a bundle within the generation; registers it. */
-const char *render_ca(struct render *r, const char *whose,
-    const struct plan_pem *const *cas, size_t n);
+const char *render_ca(struct render *r, const struct plan_pem *const *cas,
+    size_t n);
 /* File name below certs/; registers it. */
 const char *render_cert(struct render *r, const struct plan_pem *cert);
 
@@ -203,6 +204,8 @@ void render_rule_lines(struct render *r, const char *verb);
    crt-list that it names. */
 void render_ssl_words(struct render *r, const struct plan_bind *bind,
     const char *id, enum plan_listener_protocol protocol);
+void render_grpc_lines(struct render *r, const char *condition, unsigned status,
+    const char *message);
 void render_http_lines(struct render *r, const struct plan_bind *bind,
     const char *id);
 

@@ -154,7 +154,7 @@ void render_timing(struct render *r, const struct plan_rule *rule,
 {
 	bool has_pool = false;
 
-	if (mode == BACKEND_TCP)
+	if (mode != BACKEND_HTTP)
 		return;
 	for (size_t i = 0; i < rule->n_targets; i++)
 		has_pool |= rule->targets[i].backend != NULL &&

@@ -4,10 +4,8 @@
  * A server's words are the same in the file and in `add server`: default-server does
  * not reach servers that are added at run time, so each has all of its own.
  */
-#include <stdio.h>
 #include <string.h>
 
-#include "hash.h"
 #include "render_parts.h"
 #include "server_name.h"
 #include "words.h"
@@ -15,7 +13,6 @@
 /* By content: what is new is another file, and the old one stays valid meanwhile. */
 const char *render_cert(struct render *r, const struct plan_pem *cert)
 {
-	uint64_t hash = hash_bytes(cert->text.ptr, cert->text.len, 0);
 	struct output_pem *file;
 	struct id *id;
 
@@ -29,7 +26,7 @@ const char *render_cert(struct render *r, const struct plan_pem *cert)
 	*file = (struct output_pem){
 		.name = output_copyf(r->out, "%s.pem", id->name),
 		.text = output_copy(r->out, cert->text.ptr, cert->text.len),
-		.len = cert->text.len, .hash = hash,
+		.len = cert->text.len,
 	};
 	id->data = (void *)(uintptr_t)file->name;
 	return file->name;
@@ -54,23 +51,28 @@ static const char *join(struct render *r, const struct plan_pem *const *cas,
 	return text;
 }
 
-/* By whose it is: the content changes under the same name, at run time. */
-const char *render_ca(struct render *r, const char *whose,
-    const struct plan_pem *const *cas, size_t n)
+/*
+ * By content as well, so that a change is a reload: what was verified by the old CA,
+ * idle connections above all, ends with the old worker.
+ */
+const char *render_ca(struct render *r, const struct plan_pem *const *cas,
+    size_t n)
 {
 	struct output_pem *file;
 	struct id *id;
+	size_t len;
+	const char *text = join(r, cas, n, &len);
 
-	buf_puts(&r->content, whose);
+	buf_put(&r->content, text, len);
 	id = render_id(r, 'Z');
 	if (id->data != NULL)
 		return id->data;
 	file = output_add(r->out, &r->out->cas);
 	if (file == NULL)
 		return "";
-	file->name = output_copyf(r->out, "%s.pem", id->name);
-	file->text = join(r, cas, n, &file->len);
-	file->hash = hash_bytes(file->text, file->len, 0);
+	*file = (struct output_pem){
+		.name = output_copyf(r->out, "%s.pem", id->name),
+		.text = text, .len = len };
 	id->data = (void *)(uintptr_t)file->name;
 	return file->name;
 }
@@ -95,7 +97,6 @@ static bool put_tls(struct render *r, const struct plan_backend *to,
     const char *alpn)
 {
 	const struct plan_backend_tls *tls = to->tls;
-	char whose[600];
 
 	if (!words_is_host(tls->hostname)) {
 		render_problem(r, &tls->ref, "Invalid",
@@ -108,14 +109,12 @@ static bool put_tls(struct render *r, const struct plan_backend *to,
 		    "requests are answered with 500");
 		return false;
 	}
-	snprintf(whose, sizeof(whose), "policy|%s|%s", tls->ref.namespace,
-	    tls->ref.name);
 	buf_puts(&r->line, "ssl verify required ca-file ");
 	if (tls->n_cas == 0)
 		buf_puts(&r->line, "@system-ca");
 	else
 		buf_printf(&r->line, OUTPUT_GENERATION "%s",
-		    render_ca(r, whose, tls->cas, tls->n_cas));
+		    render_ca(r, tls->cas, tls->n_cas));
 	buf_printf(&r->line, " sni str(%s) verifyhost %s", tls->hostname,
 	    tls->hostname);
 	if (alpn != NULL)
@@ -137,13 +136,13 @@ const char *render_keywords(struct render *r, const struct plan_backend *to,
     enum backend_mode mode)
 {
 	struct buf *b = &r->line;
-	const char *alpn = mode == BACKEND_TCP ? NULL :
+	const char *alpn = mode != BACKEND_HTTP ? NULL :
 	    to->protocol == PLAN_H2C ? "h2" : to->protocol == PLAN_HTTP ?
 	    "h2,http/1.1" : "http/1.1";
 	bool ok = true;
 
 	buf_clear(b);
-	if (to->tls != NULL) {
+	if (to->tls != NULL && mode != BACKEND_PASSTHROUGH) {
 		ok = put_tls(r, to, alpn);
 		if (ok)
 			put_client_cert(r, to);

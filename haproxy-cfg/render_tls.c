@@ -58,15 +58,14 @@ static void put_list(struct render *r, const struct plan_bind *bind,
 }
 
 static void put_client_validation(struct render *r,
-    const struct plan_bind *bind, const char *id)
+    const struct plan_bind *bind)
 {
 	const struct plan_client_validation *v = bind->client;
 	const char *file;
 
 	if (v == NULL)
 		return;
-	file = render_ca(r, output_copyf(r->out, "client|%s", id), v->cas,
-	    v->n_cas);
+	file = render_ca(r, v->cas, v->n_cas);
 	buf_printf(&r->out->text, " ca-file " OUTPUT_GENERATION "%s verify %s", file,
 	    v->mode == PLAN_CLIENT_ALLOW_INSECURE ?
 	    "optional crt-ignore-err all ca-ignore-err all" : "required");
@@ -89,5 +88,5 @@ void render_ssl_words(struct render *r, const struct plan_bind *bind,
 	if (protocol != PLAN_LISTENER_HTTPS)
 		return;
 	buf_puts(t, " alpn h2,http/1.1");
-	put_client_validation(r, bind, id);
+	put_client_validation(r, bind);
 }

@@ -32,12 +32,9 @@ void running_fini(struct running *r)
 		free(r->certs.items[i].cert);
 		free(r->certs.items[i].filters);
 	}
-	for (size_t i = 0; i < r->cas.n; i++)
-		free(r->cas.items[i].name);
 	free(r->servers.items);
 	free(r->sections.items);
 	free(r->certs.items);
-	free(r->cas.items);
 	*r = (struct running){ 0 };
 }
 
@@ -181,21 +178,6 @@ static void load_certs(struct running *r, const struct output *o)
 	}
 }
 
-static void load_cas(struct running *r, const struct output *o)
-{
-	for (size_t i = 0; i < o->cas.n; i++) {
-		struct running_ca *c = ADD(&r->cas);
-
-		if (c == NULL) {
-			r->failed = true;
-			return;
-		}
-		c->name = strdup(o->cas.items[i].name);
-		c->hash = o->cas.items[i].hash;
-		r->failed |= c->name == NULL;
-	}
-}
-
 static int settle(struct running *r)
 {
 	if (!r->failed)
@@ -212,7 +194,6 @@ int running_load(struct running *r, const struct output *o)
 	load_sections(r, o);
 	load_servers(r, o);
 	load_certs(r, o);
-	load_cas(r, o);
 	return settle(r);
 }
 

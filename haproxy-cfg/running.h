@@ -42,17 +42,11 @@ struct running_cert {
 	char *list, *cert, *filters;
 };
 
-struct running_ca {
-	char *name;
-	uint64_t hash;
-};
-
 struct running {
 	struct running_map maps[OUTPUT_N_MAPS];
 	struct { struct running_server *items; size_t n, cap; } servers;
 	struct { struct running_section *items; size_t n, cap; } sections;
 	struct { struct running_cert *items; size_t n, cap; } certs;
-	struct { struct running_ca *items; size_t n, cap; } cas;
 	uint64_t shape;		/* of what it loaded */
 	bool failed;		/* no memory: the model is void */
 };

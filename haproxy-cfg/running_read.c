@@ -227,8 +227,6 @@ int running_read(struct running *r, const struct output *o,
 		o->sections.n, o->sections.cap }, .shape = o->shape };
 	int err;
 
-	like.cas.items = o->cas.items;
-	like.cas.n = o->cas.n;
 	err = running_load(r, &like);
 	if (err == 0)
 		err = read_all(r, o, runtime, dir);
