@@ -161,8 +161,8 @@ static int check_listener(const struct conf_input *in, const struct conf *map,
 		    "no tls for protocol %s", l->protocol);
 	if (l->tls != NULL && l->tls->mode != TLS_TERMINATE &&
 	    strcmp(l->protocol, "HTTPS") == 0)
-		return conf_refuse_at(in, tls, "mode", NULL,
-		    "Terminate for protocol HTTPS");
+		return conf_refuse_at(in, map, "tls", "mode: Passthrough",
+		    "mode: Terminate, for protocol HTTPS");
 	if (strcmp(l->protocol, "TLS") == 0 && (l->tls == NULL ||
 		!conf_is_given(conf_child(tls, "mode"))))
 		return conf_refuse_at(in, map, "tls", "no tls.mode",

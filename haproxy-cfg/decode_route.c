@@ -391,9 +391,9 @@ static const struct conf_table plain_rule_table = {
 	.what = "a rule", ROWS(plain_rule_rows), .size = sizeof(struct rule),
 };
 
-#define RULES_ROW(of, least, most) \
+#define RULES_ROW(of, least, most, is_required) \
 	{ .key = "rules", .decode = conf_list, .table = (of), .min = (least), \
-	  .max = (most), .required = (least) > 0, \
+	  .max = (most), .required = (is_required), \
 	  .offset = offsetof(struct route, rules), \
 	  .offset_n = offsetof(struct route, n_rules), \
 	  .help = "[{matches, backendRefs, ...}, ...]" }
@@ -440,7 +440,7 @@ static int check_tls_route(const struct conf_input *in,
 
 static const struct conf_row http_spec_rows[] = {
 	PARENTS_ROW, HOSTNAMES_ROW(0, HOSTNAMES_MAX),
-	RULES_ROW(&http_rule_table, 0, RULES_MAX),
+	RULES_ROW(&http_rule_table, 1, RULES_MAX, false),
 };
 
 static const struct conf_table http_spec = {
@@ -449,7 +449,7 @@ static const struct conf_table http_spec = {
 
 static const struct conf_row grpc_spec_rows[] = {
 	PARENTS_ROW, HOSTNAMES_ROW(0, HOSTNAMES_MAX),
-	RULES_ROW(&grpc_rule_table, 0, RULES_MAX),
+	RULES_ROW(&grpc_rule_table, 0, RULES_MAX, false),
 };
 
 static const struct conf_table grpc_spec = {
@@ -458,7 +458,7 @@ static const struct conf_table grpc_spec = {
 
 static const struct conf_row tls_spec_rows[] = {
 	PARENTS_ROW, HOSTNAMES_ROW(1, TLS_HOSTNAMES_MAX),
-	RULES_ROW(&plain_rule_table, 1, 1),
+	RULES_ROW(&plain_rule_table, 1, 1, true),
 };
 
 static const struct conf_table tls_spec = {
@@ -466,7 +466,7 @@ static const struct conf_table tls_spec = {
 };
 
 static const struct conf_row tcp_spec_rows[] = {
-	PARENTS_ROW, RULES_ROW(&plain_rule_table, 1, 1),
+	PARENTS_ROW, RULES_ROW(&plain_rule_table, 1, 1, true),
 };
 
 static const struct conf_table tcp_spec = {
