@@ -1,0 +1,510 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "buf.h"
+#include "help_manifest.h"
+#include "rng.h"
+#include "slurp.h"
+
+#define ROUTE(name, spec) \
+	"---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n" \
+	"metadata: {name: " name "}\nspec: {parentRefs: [{name: gw}], " spec "}\n"
+#define DATED(name, date, spec) \
+	"---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n" \
+	"metadata: {name: " name ", creationTimestamp: \"" date "\"}\n" \
+	"spec: {parentRefs: [{name: gw}], " spec "}\n"
+
+static struct made made_with(const char *text)
+{
+	const char *const texts[] = { manifest_class, manifest_gateway, text };
+
+	return made_of(texts, 3);
+}
+
+static const struct plan_listener *only_listener(const struct made *m)
+{
+	assert_int_equal(m->plan.n_binds, 1);
+	assert_int_equal(m->plan.binds[0].n_listeners, 1);
+	return &m->plan.binds[0].listeners[0];
+}
+
+/* "host path rule", one a match, in order. */
+static void spell_matches(struct buf *out, const struct plan_listener *l)
+{
+	static const char marks[] = {
+		[PLAN_PATH_PREFIX] = '*', [PLAN_PATH_EXACT] = '=',
+		[PLAN_PATH_REGEX] = '~',
+	};
+
+	for (size_t i = 0; i < l->n_matches; i++) {
+		const struct plan_match *m = &l->matches[i];
+
+		buf_printf(out, "%s %c%s", m->hostname != NULL ? m->hostname :
+		    "-", marks[m->path_type], m->path);
+		if (m->method != NULL)
+			buf_printf(out, " %s", m->method);
+		for (size_t k = 0; k < m->n_tests; k++)
+			buf_printf(out, " %c%s%c%s",
+			    m->tests[k].type == PLAN_TEST_HEADER ? 'h' : 'q',
+			    m->tests[k].name, m->tests[k].is_regex ? '~' : '=',
+			    m->tests[k].value);
+		buf_printf(out, " > %s.%u\n", m->rule->ref.name,
+		    m->rule->ref.index);
+	}
+}
+
+static void assert_matches(const struct made *m, const char *want)
+{
+	struct buf out;
+
+	buf_init(&out, 1 << 20);
+	spell_matches(&out, only_listener(m));
+	buf_put(&out, "", 1);
+	assert_string_equal(out.data, want);
+	buf_fini(&out);
+}
+
+/* ---- precedence ---------------------------------------------------------------- */
+
+static void test_matches_come_in_the_order_of_the_specification(void **state)
+{
+	struct made m = made_with(ROUTE("r", "rules: ["
+	    "{matches: [{path: {value: /}}]},"
+	    "{matches: [{path: {value: /a/}}]},"
+	    "{matches: [{path: {value: /a/b}}]},"
+	    "{matches: [{path: {type: Exact, value: /a}}]},"
+	    "{matches: [{path: {type: RegularExpression, value: /a.*}}]},"
+	    "{matches: [{path: {value: /a/b}, method: GET}]},"
+	    "{matches: [{path: {value: /a/b}, headers: [{name: X-A, value: v},"
+	    "  {name: x-a, value: w}]}]},"
+	    "{matches: [{path: {value: /a/b}, headers: [{name: A, value: v},"
+	    "  {name: b, type: RegularExpression, value: w}]}]},"
+	    "{matches: [{path: {value: /a/b}, queryParams: [{name: Q, value: "
+	    "v}]}]}]"));
+
+	(void)state;
+	assert_matches(&m,
+	    "- =/a > r.3\n"
+	    "- ~/a.* > r.4\n"
+	    "- */a/b GET > r.5\n"
+	    "- */a/b ha=v hb~w > r.7\n"
+	    "- */a/b hx-a=v > r.6\n"
+	    "- */a/b qQ=v > r.8\n"
+	    "- */a/b > r.2\n"
+	    "- */a > r.1\n"
+	    "- */ > r.0\n");
+	made_free(&m);
+}
+
+static void test_specific_hosts_come_first(void **state)
+{
+	struct made m = made_with(
+	    ROUTE("any", "rules: [{matches: [{path: {type: Exact, value: /x}}]}]")
+	    ROUTE("short", "hostnames: [\"*.b\"]")
+	    ROUTE("long", "hostnames: [\"*.a.b\"]")
+	    ROUTE("exact", "hostnames: [z.b, c.a.b]"));
+
+	(void)state;
+	assert_matches(&m,
+	    "c.a.b */ > exact.0\n"
+	    "z.b */ > exact.0\n"
+	    "*.a.b */ > long.0\n"
+	    "*.b */ > short.0\n"
+	    "- =/x > any.0\n");
+	made_free(&m);
+}
+
+static void test_the_oldest_route_wins_then_the_first_name(void **state)
+{
+	struct made m = made_with(
+	    ROUTE("undated", "rules: [{}]")
+	    DATED("b-same", "2026-01-02T00:00:00Z", "rules: [{}]")
+	    DATED("a-same", "2026-01-02T00:00:00Z", "rules: [{}]")
+	    DATED("z-oldest", "2026-01-01T00:00:00Z", "rules: [{}, {}]"));
+
+	(void)state;
+	assert_matches(&m,
+	    "- */ > z-oldest.0\n"
+	    "- */ > z-oldest.1\n"
+	    "- */ > a-same.0\n"
+	    "- */ > b-same.0\n"
+	    "- */ > undated.0\n");
+	made_free(&m);
+}
+
+static void test_grpc_methods_are_paths(void **state)
+{
+	struct made m = made_with(
+	    "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\n"
+	    "metadata: {name: g}\nspec: {parentRefs: [{name: gw}], rules: ["
+	    "{matches: [{method: {service: a.B, method: C}}]},"
+	    "{matches: [{method: {service: a.B}}]},"
+	    "{matches: [{method: {method: C}}]},"
+	    "{matches: [{method: {type: RegularExpression, service: \"a.+\"}}]},"
+	    "{matches: [{headers: [{name: h, value: v}]}]}, {}]}\n");
+
+	(void)state;
+	assert_matches(&m,
+	    "- =/a.B/C > g.0\n"
+	    "- ~/(?:a.+)/(?:[^/]+) > g.3\n"
+	    "- ~/(?:[^/]+)/(?:C) > g.2\n"
+	    "- */a.B > g.1\n"
+	    "- */ hh=v > g.4\n"
+	    "- */ > g.5\n");
+	made_free(&m);
+}
+
+/* ---- backends ------------------------------------------------------------------- */
+
+static const char web[] =
+    "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+    "spec: {ports: [{name: a, port: 80}, {name: b, port: 81, appProtocol: "
+    "kubernetes.io/h2c}]}\n---\napiVersion: discovery.k8s.io/v1\n"
+    "kind: EndpointSlice\nmetadata: {name: web-2, labels: "
+    "{kubernetes.io/service-name: web}}\naddressType: IPv4\n"
+    "endpoints: [{addresses: [10.0.0.2]}, {addresses: [10.0.0.1]},\n"
+    "  {addresses: [10.0.0.9], conditions: {ready: false}}]\n"
+    "ports: [{name: a, port: 8000}, {name: b, port: 8001}]\n---\n"
+    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+    "metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\n"
+    "addressType: IPv6\nendpoints: [{addresses: [\"::1\"]}]\n"
+    "ports: [{name: a, port: 8000}]\n---\n"
+    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+    "metadata: {name: web-3, labels: {kubernetes.io/service-name: web}}\n"
+    "addressType: FQDN\nendpoints: [{addresses: [a.b]}, {addresses: "
+    "[10.0.0.1]}]\nports: [{name: a, port: 8000}]\n";
+
+static void test_endpoints_are_ready_ones_of_all_slices_once(void **state)
+{
+	const char *const texts[] = { manifest_class, manifest_gateway, web,
+		ROUTE("r", "rules: [{backendRefs: [{name: web, port: 80}, "
+		"{name: web, port: 81}, {name: web, port: 80}]}]") };
+	struct made m = made_of(texts, 4);
+	const struct plan_rule *r = only_listener(&m)->matches[0].rule;
+	const struct plan_backend *b = r->targets[0].backend;
+
+	(void)state;
+	assert_int_equal(b->n_endpoints, 3);
+	assert_string_equal(b->endpoints[0].address, "10.0.0.1");
+	assert_string_equal(b->endpoints[1].address, "10.0.0.2");
+	assert_string_equal(b->endpoints[2].address, "::1");
+	assert_int_equal(b->endpoints[0].port, 8000);
+	assert_int_equal(b->protocol, PLAN_HTTP);
+	assert_int_equal(r->targets[1].backend->protocol, PLAN_H2C);
+	assert_int_equal(r->targets[1].backend->endpoints[0].port, 8001);
+	assert_ptr_equal(r->targets[2].backend, b);
+	made_free(&m);
+}
+
+static void test_what_does_not_resolve_keeps_its_weight(void **state)
+{
+	const char *const texts[] = { manifest_class, manifest_gateway, web,
+		ROUTE("r", "rules: [{backendRefs: [{name: nowhere, port: 80, "
+		"weight: 3}, {name: web, port: 80, weight: 7}]}]") };
+	struct made m = made_of(texts, 4);
+	const struct plan_rule *r = only_listener(&m)->matches[0].rule;
+	const struct condition *c = made_parent(&m, KIND_HTTP_ROUTE, "r", 0,
+	    "ResolvedRefs");
+
+	(void)state;
+	assert_int_equal(r->n_targets, 2);
+	assert_null(r->targets[0].backend);
+	assert_int_equal(r->targets[0].weight, 3);
+	assert_non_null(r->targets[1].backend);
+	assert_string_equal(c->reason, "BackendNotFound");
+	made_free(&m);
+}
+
+/* A rule that cannot be done must not leave its requests to a wider one. */
+static void test_a_dropped_rule_keeps_its_matches_and_answers_500(void **state)
+{
+	const char *const texts[] = { manifest_class, manifest_gateway, web,
+		ROUTE("r", "rules: [{matches: [{path: {value: /admin}}], "
+		"filters: [{type: ExternalAuth, externalAuth: {protocol: HTTP, "
+		"http: {}, backendRef: {name: web, port: 80}}}], backendRefs: "
+		"[{name: web, port: 80}]}, {backendRefs: [{name: web, port: "
+		"80}]}]") };
+	struct made m = made_of(texts, 4);
+	const struct plan_listener *l = only_listener(&m);
+	const struct condition *c = made_parent(&m, KIND_HTTP_ROUTE, "r", 0,
+	    "PartiallyInvalid");
+
+	(void)state;
+	assert_string_equal(l->matches[0].path, "/admin");
+	assert_int_equal(l->matches[0].rule->n_targets, 0);
+	assert_int_equal(l->matches[1].rule->n_targets, 1);
+	assert_non_null(c);
+	assert_int_equal(strncmp(c->message, "Dropped Rule", 12), 0);
+	made_free(&m);
+}
+
+static void test_a_pool_is_every_port_of_every_ready_pod(void **state)
+{
+	static const char pods[] =
+	    "apiVersion: inference.networking.k8s.io/v1\nkind: InferencePool\n"
+	    "metadata: {name: p}\nspec: {selector: {matchLabels: {app: m}}, "
+	    "targetPorts: [{number: 8001}, {number: 8000}]}\n"
+	    "---\napiVersion: v1\nkind: Pod\nmetadata: {name: b, labels: {app: "
+	    "m, x: y}}\nstatus: {podIP: 10.0.0.2}\n"
+	    "---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: "
+	    "m}}\nstatus: {podIP: 10.0.0.1}\n"
+	    "---\napiVersion: v1\nkind: Pod\nmetadata: {name: c, labels: {app: "
+	    "other}}\nstatus: {podIP: 10.0.0.3}\n"
+	    "---\napiVersion: v1\nkind: Pod\nmetadata: {name: d, labels: {app: "
+	    "m}, deletionTimestamp: \"2026-01-01T00:00:00Z\"}\n"
+	    "status: {podIP: 10.0.0.4}\n"
+	    "---\napiVersion: v1\nkind: Pod\nmetadata: {name: e, namespace: "
+	    "other, labels: {app: m}}\nstatus: {podIP: 10.0.0.5}\n";
+	const char *const texts[] = { manifest_class, manifest_gateway, pods,
+		ROUTE("r", "rules: [{backendRefs: [{name: p, kind: "
+		"InferencePool, group: inference.networking.k8s.io, port: "
+		"9}]}]") };
+	struct made m = made_of(texts, 4);
+	const struct plan_backend *b = only_listener(&m)->matches[0].rule->
+	    targets[0].backend;
+
+	(void)state;
+	assert_int_equal(m.plan.n_pools, 1);
+	assert_ptr_equal(m.plan.pools[0], b);
+	assert_int_equal(b->n_endpoints, 4);
+	assert_string_equal(b->endpoints[1].address, "10.0.0.1");
+	assert_int_equal(b->endpoints[1].port, 8001);
+	assert_string_equal(b->endpoints[2].address, "10.0.0.2");
+	assert_int_equal(b->endpoints[2].port, 8000);
+	assert_int_equal(b->pool->failure_mode, PLAN_FAIL_OPEN);
+	made_free(&m);
+}
+
+static void test_a_gateway_of_another_class_is_none_of_ours(void **state)
+{
+	static const char *const texts[] = {
+		"apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\n"
+		"metadata: {name: epp}\nspec: {controllerName: other.com/c}\n",
+		manifest_gateway, ROUTE("r", "rules: [{}]"),
+	};
+	struct made m = made_of(texts, 3);
+
+	(void)state;
+	assert_int_equal(m.plan.n_binds, 0);
+	assert_int_equal(m.statuses.n, 0);
+	made_free(&m);
+}
+
+/* ---- any order, one plan ----------------------------------------------------------- */
+
+static void spell_ref(struct buf *out, const struct plan_ref *ref)
+{
+	buf_printf(out, "%d:%s/%s/%s/%u", ref->kind, ref->namespace, ref->name,
+	    ref->section != NULL ? ref->section : "", ref->index);
+}
+
+static void spell_backend(struct buf *out, const struct plan_backend *b)
+{
+	spell_ref(out, &b->ref);
+	buf_printf(out, " :%u p%d%s%s", b->port, b->protocol,
+	    b->tls != NULL ? " tls " : "", b->tls != NULL ? b->tls->ref.name :
+	    "");
+	if (b->client_cert != NULL)
+		spell_ref(out, &b->client_cert->ref);
+	for (size_t i = 0; i < b->n_endpoints; i++)
+		buf_printf(out, " %s:%u", b->endpoints[i].address,
+		    b->endpoints[i].port);
+	buf_puts(out, "\n");
+}
+
+static void spell_rules(struct buf *out, const struct plan_listener *l)
+{
+	for (size_t i = 0; i < l->n_matches; i++) {
+		const struct plan_rule *r = l->matches[i].rule;
+
+		spell_ref(out, &r->ref);
+		buf_printf(out, " %jd %jd %d\n", (intmax_t)r->request_ms,
+		    (intmax_t)r->backend_request_ms,
+		    r->filters.request != NULL);
+		for (size_t k = 0; k < r->n_targets; k++) {
+			buf_printf(out, "  %u ", r->targets[k].weight);
+			if (r->targets[k].backend != NULL)
+				spell_backend(out, r->targets[k].backend);
+			else
+				buf_puts(out, "500\n");
+		}
+	}
+}
+
+static void spell(struct buf *out, const struct made *m)
+{
+	for (size_t i = 0; i < m->plan.n_binds; i++) {
+		const struct plan_bind *b = &m->plan.binds[i];
+
+		buf_printf(out, "bind %s:%u %zu\n", b->address != NULL ?
+		    b->address : "*", b->port, b->client != NULL ?
+		    b->client->n_cas : 0);
+		for (size_t k = 0; k < b->n_listeners; k++) {
+			const struct plan_listener *l = &b->listeners[k];
+
+			spell_ref(out, &l->ref);
+			buf_printf(out, " %d %s %zu\n", l->protocol,
+			    l->hostname != NULL ? l->hostname : "-",
+			    l->n_certs);
+			spell_matches(out, l);
+			spell_rules(out, l);
+		}
+	}
+	for (size_t i = 0; i < m->plan.n_pools; i++)
+		spell_backend(out, m->plan.pools[i]);
+	status_write(&m->statuses, NULL, out);
+	buf_put(out, "", 1);
+}
+
+enum { DOCUMENTS_MAX = 64 };
+
+/* The texts between the lines "---". */
+static size_t cut(char *text, const char *out[DOCUMENTS_MAX])
+{
+	size_t n = 0;
+
+	for (char *at = text; at != NULL && n < DOCUMENTS_MAX;) {
+		char *next = strstr(at, "\n---\n");
+
+		if (next != NULL)
+			next[1] = '\0';
+		out[n++] = at;
+		at = next != NULL ? next + 5 : NULL;
+	}
+	return n;
+}
+
+static void shuffle(const char *texts[], size_t n, struct rng *rng)
+{
+	for (size_t i = n; i > 1; i--) {
+		size_t k = rng_next(rng) % i;
+		const char *other = texts[k];
+
+		texts[k] = texts[i - 1];
+		texts[i - 1] = other;
+	}
+}
+
+static struct buf plan_of(const char *const *texts, size_t n)
+{
+	struct store *store = store_new();
+	struct made m = { .store = store, .arena = arena_new(1 << 16,
+		1 << 28) };
+	struct plan_input in = { store, "haproxy-epp.io/gateway-controller",
+		206 };
+	struct buf out;
+
+	for (size_t i = 0; i < n; i++) {
+		struct fault why = { 0 };
+		char name[32];
+
+		snprintf(name, sizeof(name), "%zu.yaml", i);
+		assert_int_equal(store_put_text(store, name,
+		    span_of(texts[i]), &why), 0);
+	}
+	assert_int_equal(plan_make(&in, m.arena, &m.plan, &m.statuses), 0);
+	buf_init(&out, 64 << 20);
+	spell(&out, &m);
+	assert_false(buf_failed(&out));
+	made_free(&m);
+	return out;
+}
+
+/* The property worth more than any example, over every golden case. */
+static void test_shuffled_objects_give_the_same_plan(void **state)
+{
+	struct rng rng = { .state = 7 };
+	DIR *dir = opendir("tests/golden");
+	const struct dirent *entry;
+	size_t n_cases = 0;
+
+	(void)state;
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL) {
+		const char *texts[DOCUMENTS_MAX];
+		char path[600], *bytes;
+		struct buf first;
+		ssize_t len;
+		size_t n;
+
+		snprintf(path, sizeof(path), "tests/golden/%s/in.yaml",
+		    entry->d_name);
+		len = slurp_file(path, 1 << 20, &bytes);
+		if (len < 0)
+			continue;
+		bytes[len] = '\0';
+		n = cut(bytes, texts);
+		first = plan_of(texts, n);
+		for (int i = 0; i < 4; i++) {
+			struct buf again;
+
+			shuffle(texts, n, &rng);
+			again = plan_of(texts, n);
+			assert_string_equal(first.data, again.data);
+			buf_fini(&again);
+		}
+		buf_fini(&first);
+		free(bytes);
+		n_cases++;
+	}
+	closedir(dir);
+	assert_true(n_cases > 100);
+}
+
+/* ---- memory ------------------------------------------------------------------------- */
+
+static void test_a_full_arena_is_no_crash(void **state)
+{
+	const char *const texts[] = { manifest_class, manifest_gateway, web,
+		ROUTE("r", "rules: [{backendRefs: [{name: web, port: 80}], "
+		"matches: [{headers: [{name: A, value: v}]}]}]") };
+	struct made m = made_of(texts, 4);
+	struct plan_input in = { m.store, "example.com/epp", 206 };
+	bool was_enough = false;
+
+	(void)state;
+	for (size_t max = 256; max < (64 << 10); max += 256) {
+		struct arena *small = arena_new(256, max);
+		struct statuses statuses;
+		struct plan plan;
+		int err = plan_make(&in, small, &plan, &statuses);
+
+		assert_true(err == 0 || err == -12);
+		was_enough = was_enough || err == 0;
+		arena_free(small);
+	}
+	assert_true(was_enough);
+	made_free(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_matches_come_in_the_order_of_the_specification),
+		cmocka_unit_test(test_specific_hosts_come_first),
+		cmocka_unit_test(
+		    test_the_oldest_route_wins_then_the_first_name),
+		cmocka_unit_test(test_grpc_methods_are_paths),
+		cmocka_unit_test(
+		    test_endpoints_are_ready_ones_of_all_slices_once),
+		cmocka_unit_test(test_what_does_not_resolve_keeps_its_weight),
+		cmocka_unit_test(
+		    test_a_dropped_rule_keeps_its_matches_and_answers_500),
+		cmocka_unit_test(test_a_pool_is_every_port_of_every_ready_pod),
+		cmocka_unit_test(
+		    test_a_gateway_of_another_class_is_none_of_ours),
+		cmocka_unit_test(test_shuffled_objects_give_the_same_plan),
+		cmocka_unit_test(test_a_full_arena_is_no_crash),
+	};
+
+	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}
