@@ -162,8 +162,9 @@ static void finish_statuses(struct planner *p, struct statuses *out)
 	out->items = plan_alloc(p, p->n_statuses * sizeof(*out->items));
 	if (out->items == NULL || p->failed)
 		return;
-	qsort(p->all_statuses, p->n_statuses, sizeof(*p->all_statuses),
-	    by_kind_and_name);
+	if (p->n_statuses > 1)
+		qsort(p->all_statuses, p->n_statuses, sizeof(*p->all_statuses),
+		    by_kind_and_name);
 	for (size_t i = 0; i < p->n_statuses; i++)
 		out->items[i] = *p->all_statuses[i];
 	out->n = p->n_statuses;

@@ -400,9 +400,11 @@ void store_free(struct store *s)
 	for (size_t i = 0; i < s->n_slots; i++)
 		if (s->slots[i].object != NULL && !s->slots[i].batch->is_file)
 			batch_free(s->slots[i].batch);
-	store_sweep(s);
-	for (size_t k = 0; k < N_KINDS; k++)
+	for (size_t k = 0; k < N_KINDS; k++) {
+		s->lists[k].has_dead = false;
 		free(s->lists[k].items);
+	}
+	store_sweep(s);
 	free(s->slots);
 	free(s);
 }

@@ -381,7 +381,8 @@ static void take_over(struct store *s, struct manifest *m)
 		m->held = m->staged;
 		m->told.is_bad = false;
 	} else {
-		batch_free(m->staged);
+		/* Lists may have some of it still: it goes with the sweep. */
+		store_retire(s, m->staged);
 		put_back(s, m);
 		m->told.is_bad = true;
 	}

@@ -60,13 +60,12 @@ static struct conf *add_node(struct conf_builder *b, unsigned line,
 static bool end_item(struct conf_builder *b)
 {
 	struct conf_level *list = &b->levels[1];
-	const struct conf *entry = list->node->children;
 	bool goes_on;
 
 	if (!b->in_items || b->depth != 2)
 		return true;
 	b->place.item++;
-	goes_on = b->on_document(b->data, entry, b->place);
+	goes_on = b->on_document(b->data, list->node->children, b->place);
 	list->node->children = NULL;
 	list->node->n_children = 0;
 	list->tail = &list->node->children;

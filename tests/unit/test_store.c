@@ -160,6 +160,9 @@ static void test_the_same_twice_names_both_places(void **state)
 	assert_true(store_file(f->store, 0)->is_bad);
 	assert_int_equal(port_of(f, "four"), 4);
 	assert_int_equal(port_of(f, "five"), 0);
+	assert_int_equal(store_all(f->store, KIND_SERVICE).n, 3);
+	store_sweep(f->store);
+	assert_int_equal(store_all(f->store, KIND_SERVICE).n, 3);
 }
 
 /* As a ConfigMap's folder is swapped: ..data is a link, files are links into it. */
