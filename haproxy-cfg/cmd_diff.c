@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "apply.h"
-#include "session.h"
+#include "setup.h"
 
 static void print_change(void *data, const char *sign, const char *where,
     const char *what)
@@ -34,7 +34,7 @@ static int print(const struct apply_report *r)
 	return r->reloaded || n > 0 ? COMMAND_FINDINGS : COMMAND_OK;
 }
 
-static int diff(struct session *s, struct translation *t)
+static int diff(struct setup *s, struct translation *t)
 {
 	const struct flags *f = s->flags;
 	struct apply_report report;
@@ -52,19 +52,19 @@ static int diff(struct session *s, struct translation *t)
 
 int cmd_diff(const struct flags *flags)
 {
-	struct session s;
+	struct setup s;
 	struct translation t;
 	int code = COMMAND_FAILED;
 
-	if (!session_open(&s, flags, true))
+	if (!setup_open(&s, flags, true))
 		return COMMAND_FAILED;
 	if (translate(s.store, flags->controller, &s.options, &t) == 0) {
-		session_tell(&t.problems);
+		setup_tell(&t.problems);
 		code = diff(&s, &t);
 		translation_free(&t);
 	}
-	if (session_tell_bad_files(&s) && code == COMMAND_OK)
+	if (setup_tell_bad_files(&s) && code == COMMAND_OK)
 		code = COMMAND_FINDINGS;
-	session_close(&s);
+	setup_close(&s);
 	return code;
 }

@@ -9,7 +9,7 @@
 #include "buf.h"
 #include "output.h"
 #include "output_files.h"
-#include "session.h"
+#include "setup.h"
 
 enum { TEXT_MAX_BYTES = 1 << 30 };
 
@@ -48,7 +48,7 @@ static int print_all(const struct output *o)
 	return ok ? COMMAND_OK : COMMAND_FAILED;
 }
 
-static int write_all(const struct session *s, const struct translation *t)
+static int write_all(const struct setup *s, const struct translation *t)
 {
 	char name[OUTPUT_GENERATION_BYTES];
 	int err = output_stage(t->output, NULL, s->dir, name);
@@ -60,7 +60,7 @@ static int write_all(const struct session *s, const struct translation *t)
 	if (err == 0)
 		err = output_write_table(t->output, s->dir);
 	if (err == 0)
-		err = session_write_status(s, t, false);
+		err = setup_write_status(s, t, false);
 	if (err == 0) {
 		output_clean(t->output, s->dir);
 		return COMMAND_OK;
@@ -71,22 +71,22 @@ static int write_all(const struct session *s, const struct translation *t)
 
 int cmd_render(const struct flags *flags)
 {
-	struct session s;
+	struct setup s;
 	struct translation t;
 	int code = COMMAND_FAILED;
 
-	if (!session_open(&s, flags, false))
+	if (!setup_open(&s, flags, false))
 		return COMMAND_FAILED;
 	if (translate(s.store, flags->controller, &s.options, &t) == 0) {
-		session_tell(&t.problems);
+		setup_tell(&t.problems);
 		code = flags->output != NULL ? write_all(&s, &t) :
 		    print_all(t.output);
 		translation_free(&t);
 	} else {
 		fprintf(stderr, "epp-translator: no memory\n");
 	}
-	if (session_tell_bad_files(&s) && code == COMMAND_OK)
+	if (setup_tell_bad_files(&s) && code == COMMAND_OK)
 		code = COMMAND_FINDINGS;
-	session_close(&s);
+	setup_close(&s);
 	return code;
 }

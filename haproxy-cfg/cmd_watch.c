@@ -18,7 +18,7 @@
 #include "clock.h"
 #include "log.h"
 #include "sd_notify.h"
-#include "session.h"
+#include "setup.h"
 #include "status.h"
 #include "store.h"
 #include "watch.h"
@@ -26,7 +26,7 @@
 enum { WATCHES_MAX = 64 };
 
 struct watcher {
-	struct session session;
+	struct setup setup;
 	struct ev_loop *loop;
 	struct apply *apply;
 	struct watch *watches[WATCHES_MAX];
@@ -97,12 +97,12 @@ static void on_tell(EV_P_ ev_timer *timer, int revents)
 	(void)revents;
 	if (!w->has_told)
 		return;
-	err = session_write_status(&w->session, &w->told, true);
+	err = setup_write_status(&w->setup, &w->told, true);
 	if (err != 0)
-		log_error("status", "dir=%s error=\"%s\"", w->session.dir,
+		log_error("status", "dir=%s error=\"%s\"", w->setup.dir,
 		    strerror(-err));
 	forget_told(w);
-	store_sweep(w->session.store);
+	store_sweep(w->setup.store);
 }
 
 /* ---- applying --------------------------------------------------------------------- */
@@ -134,7 +134,7 @@ static void on_due(EV_P_ ev_timer *timer, int revents)
 
 static void translate_and_apply(struct watcher *w)
 {
-	struct session *s = &w->session;
+	struct setup *s = &w->setup;
 	struct apply_report report;
 	struct output *output;
 
@@ -161,15 +161,15 @@ static void translate_and_apply(struct watcher *w)
 static void on_change(void *data)
 {
 	struct watcher *w = data;
-	const struct flags *f = w->session.flags;
+	const struct flags *f = w->setup.flags;
 	bool changed = false;
 
 	forget_told(w);
-	if (store_sync(w->session.store, f->paths, f->n_paths, &changed) != 0) {
+	if (store_sync(w->setup.store, f->paths, f->n_paths, &changed) != 0) {
 		log_error("store", "error=\"no memory\"");
 		return;
 	}
-	session_tell_bad_files(&w->session);
+	setup_tell_bad_files(&w->setup);
 	if (changed)
 		translate_and_apply(w);
 }
@@ -206,7 +206,7 @@ static void start_signals(struct watcher *w)
 
 static bool start_watches(struct watcher *w)
 {
-	const struct flags *f = w->session.flags;
+	const struct flags *f = w->setup.flags;
 
 	for (size_t i = 0; i < f->n_paths && i < WATCHES_MAX; i++) {
 		w->watches[i] = watch_start(w->loop, f->paths[i], on_change, w);
@@ -219,10 +219,10 @@ static bool start_watches(struct watcher *w)
 
 static int run(struct watcher *w)
 {
-	const struct flags *f = w->session.flags;
+	const struct flags *f = w->setup.flags;
 
 	w->loop = ev_default_loop(0);
-	w->apply = apply_new(&(struct apply_options){ .dir = w->session.dir,
+	w->apply = apply_new(&(struct apply_options){ .dir = w->setup.dir,
 	    .haproxy = f->haproxy, .socket = f->socket, .master = f->master,
 	    .reload_interval_ms = APPLY_RELOAD_INTERVAL_MS });
 	if (w->loop == NULL || w->apply == NULL)
@@ -240,7 +240,7 @@ static int run(struct watcher *w)
 	sd_notify_send(getenv("NOTIFY_SOCKET"), "READY=1");
 	ev_run(w->loop, 0);
 	if (w->has_told)
-		session_write_status(&w->session, &w->told, true);
+		setup_write_status(&w->setup, &w->told, true);
 	return COMMAND_OK;
 }
 
@@ -249,7 +249,7 @@ int cmd_watch(const struct flags *flags)
 	struct watcher w = { .n_watches = 0 };
 	int code;
 
-	if (!session_open(&w.session, flags, true))
+	if (!setup_open(&w.setup, flags, true))
 		return COMMAND_FAILED;
 	if (flags->verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
@@ -258,6 +258,6 @@ int cmd_watch(const struct flags *flags)
 		watch_stop(w.watches[i]);
 	forget_told(&w);
 	apply_free(w.apply);
-	session_close(&w.session);
+	setup_close(&w.setup);
 	return code;
 }

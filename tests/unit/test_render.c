@@ -137,7 +137,7 @@ static void test_equal_policies_share_a_backend(void **state)
 		.n_add = 1 };
 	struct plans p;
 	struct rendered r;
-	char path[16][8];
+	char path[16][16];
 
 	(void)state;
 	plans_init(&p, 18080);

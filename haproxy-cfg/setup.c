@@ -1,7 +1,7 @@
 /*
- * session.c - the front of every command that makes a configuration
+ * setup.c - the front of every command that makes a configuration
  */
-#include "session.h"
+#include "setup.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,7 +20,7 @@
 enum { STATUS_MAX_BYTES = 1 << 30 };
 
 /* HAProxy is told whole paths: it may be started from anywhere. */
-static bool find_dir(struct session *s, const char *dir)
+static bool find_dir(struct setup *s, const char *dir)
 {
 	char whole[PATH_MAX];
 
@@ -40,7 +40,7 @@ static bool find_dir(struct session *s, const char *dir)
 	return true;
 }
 
-static void take_options(struct session *s)
+static void take_options(struct setup *s)
 {
 	const struct flags *f = s->flags;
 
@@ -54,9 +54,9 @@ static void take_options(struct session *s)
 		s->options.spoe_file = f->spoe;
 }
 
-bool session_open(struct session *s, const struct flags *flags, bool needs_dir)
+bool setup_open(struct setup *s, const struct flags *flags, bool needs_dir)
 {
-	*s = (struct session){ .flags = flags };
+	*s = (struct setup){ .flags = flags };
 	if (needs_dir && flags->output == NULL) {
 		fprintf(stderr, "epp-translator: %s needs -o DIR\n",
 		    flags->command);
@@ -71,12 +71,12 @@ bool session_open(struct session *s, const struct flags *flags, bool needs_dir)
 	return s->store != NULL;
 }
 
-void session_close(struct session *s)
+void setup_close(struct setup *s)
 {
 	store_free(s->store);
 }
 
-bool session_tell_bad_files(const struct session *s)
+bool setup_tell_bad_files(const struct setup *s)
 {
 	bool any = false;
 
@@ -93,7 +93,7 @@ bool session_tell_bad_files(const struct session *s)
 	return any;
 }
 
-void session_tell(const struct plan_problems *problems)
+void setup_tell(const struct plan_problems *problems)
 {
 	for (size_t i = 0; i < problems->n; i++)
 		fprintf(stderr, "epp-translator: %s/%s: %s: %s\n",
@@ -132,7 +132,7 @@ static int replace(const char *path, const struct buf *text)
 	return err;
 }
 
-int session_write_status(const struct session *s, const struct translation *t,
+int setup_write_status(const struct setup *s, const struct translation *t,
     bool is_live)
 {
 	char path[4200], now[32];

@@ -1,5 +1,5 @@
 /*
- * session.h - what render, diff and watch begin with: manifests and where to
+ * setup.h - what render, diff and watch begin with: manifests and where to
  *
  * One thread.
  */
@@ -15,7 +15,7 @@
 struct flags;
 struct store;
 
-struct session {
+struct setup {
 	const struct flags *flags;
 	struct render_options options;
 	struct store *store;
@@ -23,15 +23,15 @@ struct session {
 };
 
 /* False, with words on stderr. `needs_dir`: the command is nothing without -o. */
-bool session_open(struct session *s, const struct flags *flags, bool needs_dir);
-void session_close(struct session *s);
+bool setup_open(struct setup *s, const struct flags *flags, bool needs_dir);
+void setup_close(struct setup *s);
 
 /* True when a file of manifests is not taken; told on stderr. */
-bool session_tell_bad_files(const struct session *s);
+bool setup_tell_bad_files(const struct setup *s);
 
 /* What could not be rendered or applied, on stderr. */
-void session_tell(const struct plan_problems *problems);
+void setup_tell(const struct plan_problems *problems);
 
 /* DIR/status.yaml; with the time of now when `is_live`. 0 or -errno. */
-int session_write_status(const struct session *s, const struct translation *t,
+int setup_write_status(const struct setup *s, const struct translation *t,
     bool is_live);
