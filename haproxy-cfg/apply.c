@@ -47,6 +47,7 @@ static void tidy(struct apply *a)
 	if (a->untidy_ms == 0)
 		return;
 	output_write_table(a->wanted, a->options.dir);
+	buf_fini(&a->wanted->table);
 	output_clean(a->wanted, a->options.dir);
 	a->untidy_ms = 0;
 }
@@ -60,6 +61,7 @@ void apply_free(struct apply *a)
 	runtime_fini(&a->runtime);
 	running_fini(&a->running);
 	output_free(a->wanted);
+	output_free(a->refused);
 	buf_fini(&a->line);
 	free(a);
 }
@@ -216,7 +218,7 @@ static bool stage(struct apply *a, struct output *o, bool must_check)
 
 	if (err == 0 && must_check && check(a, o, name) != 0) {
 		output_drop(a->options.dir, name);
-		output_free(o);
+		a->refused = o;
 		return false;
 	}
 	if (err == 0)
@@ -384,6 +386,8 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 	*r = (struct apply_report){ 0 };
 	a->report = r;
 	a->now_ms = now_ms;
+	output_free(a->refused);
+	a->refused = NULL;
 	is_there = look(a, description) == 0;
 	can_change = is_there && learn(a, wanted, description);
 	if (!stage(a, wanted, !can_change || apply_certs_are_new(a, wanted)))

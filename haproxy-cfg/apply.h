@@ -47,7 +47,8 @@ struct apply_report {
 	enum apply_result result;
 	bool reloaded;
 	size_t map_changes, server_changes, cert_changes;
-	struct plan_ref blamed;	/* APPLY_REFUSED: whose lines; name NULL: nobody's */
+	/* APPLY_REFUSED: whose lines; name NULL: nobody's. Lent until the next call. */
+	struct plan_ref blamed;
 	char text[1024];	/* why not; or why a reload */
 };
 

@@ -21,6 +21,13 @@ struct merge {			/* of one map */
 	size_t n_old, n_back;	/* newly unwanted; wanted again */
 };
 
+/* Nearly all are the same as before, which needs no look at the strings. */
+static int compare(const struct running_entry *has,
+    const struct output_entry *want)
+{
+	return has->hash == want->hash ? 0 : strcmp(has->key, want->key);
+}
+
 /* Calls for each key of either, in order; any of the two may be NULL. */
 typedef int on_pair_f(struct apply *a, enum output_map_name map,
     struct running_entry *has, const struct output_entry *want, void *data);
@@ -35,7 +42,7 @@ static int each_pair(struct apply *a, enum output_map_name map,
 
 	while (err == 0 && (i < m->n || k < o->n)) {
 		int order = i == m->n ? 1 : k == o->n ? -1 :
-		    strcmp(m->items[i].key, o->items[k].key);
+		    compare(&m->items[i], &o->items[k]);
 
 		err = on_pair(a, map, order <= 0 ? &m->items[i] : NULL,
 		    order >= 0 ? &o->items[k] : NULL, data);
@@ -58,7 +65,7 @@ static int count_pair(struct apply *a, enum output_map_name map,
 		n->n_old += has->unwanted_ms == 0;
 		apply_tell(a, "-", output_map_files[map], "%s %s", has->key,
 		    has->value);
-	} else if (strcmp(has->value, want->value) != 0) {
+	} else if (has->hash != want->hash) {
 		n->n_set++;
 		apply_tell(a, "~", output_map_files[map], "%s %s -> %s",
 		    want->key, has->value, want->value);
@@ -121,8 +128,8 @@ static int add_new(struct apply *a, enum output_map_name map)
 
 	buf_clear(&a->line);
 	while (err == 0 && k > 0) {
-		int order = i == 0 ? -1 : strcmp(m->items[i - 1].key,
-		    o->items[k - 1].key);
+		int order = i == 0 ? -1 : compare(&m->items[i - 1],
+		    &o->items[k - 1]);
 
 		if (order < 0)
 			err = put_line(a, &p, o->items[k - 1].key,
@@ -141,7 +148,7 @@ static int set_pair(struct apply *a, enum output_map_name map,
 	int err;
 
 	(void)data;
-	if (has == NULL || want == NULL || strcmp(has->value, want->value) == 0)
+	if (has == NULL || want == NULL || has->hash == want->hash)
 		return 0;
 	err = apply_make_room(a, strlen(want->key) * 2 + strlen(want->value) +
 	    strlen(a->options.dir) + 64);
@@ -224,27 +231,26 @@ static int follow_pair(struct apply *a, enum output_map_name map,
 {
 	struct follow *f = data;
 	struct running_entry *e = &f->next.items[f->next.n];
-	char *value;
+	struct running_entry new;
 
 	(void)map;
 	if (has == NULL) {
-		*e = (struct running_entry){ strdup(want->key),
-			strdup(want->value), 0 };
-		f->next.n++;
-		f->failed |= e->key == NULL || e->value == NULL;
+		f->failed |= !running_entry_make(e, want->key, want->value);
+		f->next.n += e->key != NULL;
 		return 0;
 	}
 	if (want == NULL) {
 		if (has->unwanted_ms == 0)
 			has->unwanted_ms = a->now_ms;
+	} else if (has->hash != want->hash) {
+		if (running_entry_make(&new, want->key, want->value)) {
+			free(has->key);
+			*has = new;
+		} else {
+			f->failed = true;
+		}
 	} else {
 		has->unwanted_ms = 0;
-		if (strcmp(has->value, want->value) != 0) {
-			value = strdup(want->value);
-			f->failed |= value == NULL;
-			free(has->value);
-			has->value = value;
-		}
 	}
 	*e = *has;
 	f->next.n++;
@@ -334,12 +340,10 @@ int apply_map_rest(struct apply *a, enum output_map_name map)
 		err = delete_named(a, map);
 	}
 	for (size_t i = 0; i < m->n; i++) {
-		if (m->items[i].unwanted_ms < 0 || is_over(a, &m->items[i])) {
+		if (m->items[i].unwanted_ms < 0 || is_over(a, &m->items[i]))
 			free(m->items[i].key);
-			free(m->items[i].value);
-		} else {
+		else
 			m->items[kept++] = m->items[i];
-		}
 	}
 	m->n = kept;
 	return err;

@@ -17,6 +17,7 @@ struct apply {
 	struct runtime runtime;
 	struct running running;
 	struct output *wanted;		/* on the disk once `is_staged` */
+	struct output *refused;		/* the last one: reports lend from it */
 	bool is_known;			/* `running` is true of worker `pid` */
 	bool is_staged;			/* `current` names `wanted` */
 	bool needs_reload;

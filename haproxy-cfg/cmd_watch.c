@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ struct watcher {
 	ev_timer tell;
 };
 
-static const double TELL_S = 0.1, SOON_S = 0.001;
+static const double TELL_S = 0.5, SOON_S = 0.001;
 
 static const char *const result_names[] = {
 	[APPLY_DONE] = "done", [APPLY_LATER] = "later",
@@ -103,6 +104,7 @@ static void on_tell(EV_P_ ev_timer *timer, int revents)
 		    strerror(-err));
 	forget_told(w);
 	store_sweep(w->setup.store);
+	malloc_trim(0);		/* plans come and go, and are large */
 }
 
 /* ---- applying --------------------------------------------------------------------- */

@@ -123,12 +123,17 @@ void output_map_add(struct output *o, enum output_map_name map,
     const char *key, const char *value)
 {
 	struct output_entry *e = output_add(o, &o->maps[map]);
+	size_t n_key = strlen(key) + 1, n_value = strlen(value) + 1;
+	char *both = arena_alloc(o->arena, n_key + n_value);
 
-	if (e == NULL)
+	if (e == NULL || both == NULL) {
+		o->failed = true;
 		return;
-	e->key = output_copy(o, key, strlen(key));
-	e->value = output_copy(o, value, strlen(value));
-	e->front = front_of(key);
+	}
+	memcpy(both, key, n_key);
+	memcpy(both + n_key, value, n_value);
+	*e = (struct output_entry){ both, both + n_key, front_of(key),
+		hash_bytes(both, n_key + n_value, 0) };
 }
 
 /* ---- sections ----------------------------------------------------------- */

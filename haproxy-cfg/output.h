@@ -47,6 +47,7 @@ extern const char *const output_map_files[OUTPUT_N_MAPS];
 struct output_entry {
 	const char *key, *value;
 	uint64_t front;		/* the key's first bytes, to sort by */
+	uint64_t hash;		/* of both: equal entries are found by it */
 };
 
 struct output_map {

@@ -168,8 +168,7 @@ static bool is_same_map(const struct output_map *a, const struct output_map *b)
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
-		    strcmp(a->items[i].value, b->items[i].value) != 0)
+		if (a->items[i].hash != b->items[i].hash)
 			return false;
 	return true;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
+
 void running_init(struct running *r)
 {
 	*r = (struct running){ 0 };
@@ -15,10 +17,8 @@ void running_init(struct running *r)
 void running_fini(struct running *r)
 {
 	for (size_t m = 0; m < OUTPUT_N_MAPS; m++) {
-		for (size_t i = 0; i < r->maps[m].n; i++) {
+		for (size_t i = 0; i < r->maps[m].n; i++)
 			free(r->maps[m].items[i].key);
-			free(r->maps[m].items[i].value);
-		}
 		free(r->maps[m].items);
 	}
 	for (size_t i = 0; i < r->servers.n; i++) {
@@ -109,6 +109,21 @@ void running_remove_server(struct running *r, size_t at)
 	    (r->servers.n - at) * sizeof(*r->servers.items));
 }
 
+bool running_entry_make(struct running_entry *e, const char *key,
+    const char *value)
+{
+	size_t n_key = strlen(key) + 1, n_value = strlen(value) + 1;
+
+	*e = (struct running_entry){ .key = malloc(n_key + n_value) };
+	if (e->key == NULL)
+		return false;
+	memcpy(e->key, key, n_key);
+	e->value = e->key + n_key;
+	memcpy(e->value, value, n_value);
+	e->hash = hash_bytes(e->key, n_key + n_value, 0);
+	return true;
+}
+
 /* ---- what an output says ----------------------------------------------------- */
 
 static void load_map(struct running *r, size_t m, const struct output_map *from)
@@ -120,9 +135,8 @@ static void load_map(struct running *r, size_t m, const struct output_map *from)
 			r->failed = true;
 			return;
 		}
-		e->key = strdup(from->items[i].key);
-		e->value = strdup(from->items[i].value);
-		r->failed |= e->key == NULL || e->value == NULL;
+		r->failed |= !running_entry_make(e, from->items[i].key,
+		    from->items[i].value);
 	}
 }
 

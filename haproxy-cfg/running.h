@@ -19,7 +19,8 @@
 struct runtime;
 
 struct running_entry {
-	char *key, *value;
+	char *key, *value;	/* one allocation, the key's */
+	uint64_t hash;		/* as output_entry's */
 	int64_t unwanted_ms;	/* since when; 0: wanted */
 };
 
@@ -63,6 +64,10 @@ int running_load(struct running *r, const struct output *o);
  */
 int running_read(struct running *r, const struct output *o,
     struct runtime *runtime, const char *dir);
+
+/* An entry of our own. False without memory. */
+bool running_entry_make(struct running_entry *e, const char *key,
+    const char *value);
 
 /* True when no reload is needed: all sections of `o` are there as it wants them. */
 bool running_has_shape(const struct running *r, const struct output *o);

@@ -73,6 +73,7 @@ static void add_entry(struct running *r, struct running_map *m,
     struct span line)
 {
 	struct span address, key, value;
+	char *k, *v;
 
 	if (!take_word(&line, &address) || !take_word(&line, &key) ||
 	    !take_word(&line, &value))
@@ -89,8 +90,12 @@ static void add_entry(struct running *r, struct running_map *m,
 		m->items = items;
 		m->cap = cap;
 	}
-	m->items[m->n++] = (struct running_entry){ copy(r, key),
-		copy(r, value), 0 };
+	k = copy(r, key);
+	v = copy(r, value);
+	if (k != NULL && v != NULL)
+		r->failed |= !running_entry_make(&m->items[m->n++], k, v);
+	free(k);
+	free(v);
 }
 
 static int read_map(struct running *r, size_t m, struct runtime *runtime,
