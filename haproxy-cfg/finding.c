@@ -167,7 +167,21 @@ static void check_ref(struct findings *f, const struct store *s,
 		    name));
 }
 
-static void check_routes(struct findings *f, struct store *s, enum kind kind)
+/* Nobody else looks where a route leads that is attached to nothing. */
+static void check_backends(struct findings *f, const struct store *s,
+    const struct route *r)
+{
+	for (size_t i = 0; i < r->n_rules; i++)
+		for (size_t k = 0; k < r->rules[i].n_backends; k++) {
+			const struct backend_ref *b = &r->rules[i].backends[k];
+
+			check_ref(f, s, &r->o, "backendRefs", b->kind,
+			    b->namespace, b->name);
+		}
+}
+
+static void check_routes(struct findings *f, struct store *s,
+    const struct statuses *statuses, enum kind kind)
 {
 	struct objects all = store_all(s, kind);
 
@@ -178,9 +192,14 @@ static void check_routes(struct findings *f, struct store *s, enum kind kind)
 			dangling(f, &r->o, "no parentRefs: it is attached to "
 			    "nothing");
 		for (size_t k = 0; k < r->n_parents; k++)
-			check_ref(f, s, &r->o, "parentRefs",
-			    r->parents[k].kind, r->parents[k].namespace,
-			    r->parents[k].name);
+			if (strcmp(r->parents[k].group, GATEWAY_GROUP) == 0)
+				check_ref(f, s, &r->o, "parentRefs",
+				    r->parents[k].kind,
+				    r->parents[k].namespace,
+				    r->parents[k].name);
+		if (statuses_find(statuses, kind, r->o.namespace,
+			r->o.name) == NULL)
+			check_backends(f, s, r);
 	}
 }
 
@@ -287,15 +306,20 @@ static int by_place(const void *left, const void *right)
 void findings_take(struct findings *out, struct store *store,
     const struct statuses *statuses)
 {
-	for (size_t i = 0; i < store_n_files(store); i++)
+	bool any_bad = false;
+
+	for (size_t i = 0; i < store_n_files(store); i++) {
 		take_file(out, store_file(store, i));
-	check_classes(out, store, statuses->controller);
+		any_bad = any_bad || store_file(store, i)->is_bad;
+	}
+	if (!any_bad)
+		check_classes(out, store, statuses->controller);
 	check_gateways(out, store);
 	check_sets(out, store);
-	check_routes(out, store, KIND_HTTP_ROUTE);
-	check_routes(out, store, KIND_GRPC_ROUTE);
-	check_routes(out, store, KIND_TLS_ROUTE);
-	check_routes(out, store, KIND_TCP_ROUTE);
+	check_routes(out, store, statuses, KIND_HTTP_ROUTE);
+	check_routes(out, store, statuses, KIND_GRPC_ROUTE);
+	check_routes(out, store, statuses, KIND_TLS_ROUTE);
+	check_routes(out, store, statuses, KIND_TCP_ROUTE);
 	check_policies(out, store);
 	check_pool_refs(out, store);
 	for (size_t i = 0; i < statuses->n; i++)

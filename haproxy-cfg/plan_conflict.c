@@ -55,11 +55,11 @@ static void refuse(struct planner *p, struct lstn *l, const char *reason,
 	if (l->is_conflicted)
 		return;
 	l->is_conflicted = true;
-	message = plan_textf(p, "Listener %s%s%s has port %u%s too",
+	message = plan_textf(p, "Listener %s%s%s has port %u%s",
 	    other->set != NULL ? other->set->o->o.name : "",
 	    other->set != NULL ? "/" : "", other->spec->name,
 	    other->spec->port, strcmp(reason, "HostnameConflict") == 0 ?
-	    " and hostname" : ", with another protocol");
+	    " and hostname too" : " too, with another protocol");
 	plan_set(p, c, "Accepted", CONDITION_FALSE, reason, message);
 	plan_set(p, c, "Programmed", CONDITION_FALSE, reason, message);
 	plan_set(p, c, "Conflicted", CONDITION_TRUE, reason, message);
