@@ -115,6 +115,31 @@ static bool is_picker_missing(const struct planner *p,
 	    picker->name) == NULL;
 }
 
+static bool is_of(const struct object *from, const struct pool_ref *ref,
+    const struct object *pool)
+{
+	return strcmp(ref->kind, "InferencePool") == 0 &&
+	    strcmp(ref->name, pool->name) == 0 &&
+	    strcmp(from->namespace, pool->namespace) == 0;
+}
+
+/* By name, as the store has them. */
+static void take_objectives(struct planner *p,
+    const struct inference_pool *pool, struct plan_pool *made)
+{
+	struct objects all = store_all(p->store, KIND_INFERENCE_OBJECTIVE);
+	struct plan_objective *items = plan_alloc(p, all.n * sizeof(*items));
+
+	for (size_t i = 0; items != NULL && i < all.n; i++) {
+		const struct inference_objective *o = (const void *)all.items[i];
+
+		if (is_of(&o->o, &o->pool, &pool->o))
+			items[made->n_objectives++] = (struct plan_objective){
+				o->o.name, o->priority };
+	}
+	made->objectives = items;
+}
+
 static const struct plan_backend *backend_of(struct planner *p,
     const struct inference_pool *pool)
 {
@@ -131,6 +156,7 @@ static const struct plan_backend *backend_of(struct planner *p,
 	b->protocol = pool->protocol == POOL_H2C ? PLAN_H2C : PLAN_HTTP;
 	b->pool = made;
 	take_endpoints(p, pool, b);
+	take_objectives(p, pool, made);
 	return b;
 }
 
@@ -232,6 +258,53 @@ static void take_backend(struct planner *p, const struct pool_use *u)
 	p->pool_backends[p->n_pool_backends++] = u->backend;
 }
 
+/* ---- what points to pools --------------------------------------------------------- */
+
+static bool has_pool(const struct planner *p, const struct object *from,
+    const struct pool_ref *ref)
+{
+	return strcmp(ref->kind, "InferencePool") == 0 &&
+	    store_find(p->store, KIND_INFERENCE_POOL, from->namespace,
+		ref->name) != NULL;
+}
+
+static void tell_objectives(struct planner *p)
+{
+	struct objects all = store_all(p->store, KIND_INFERENCE_OBJECTIVE);
+
+	for (size_t i = 0; i < all.n && !p->failed; i++) {
+		const struct inference_objective *o = (const void *)all.items[i];
+		struct status *s = plan_status(p, &o->o);
+
+		if (s == NULL)
+			return;
+		if (has_pool(p, &o->o, &o->pool))
+			plan_set(p, &s->conditions, "Accepted", CONDITION_TRUE,
+			    "Accepted", "Requests that name it have its "
+			    "priority");
+		else
+			plan_set(p, &s->conditions, "Accepted",
+			    CONDITION_UNKNOWN, "Pending", plan_textf(p,
+				"There is no InferencePool %s", o->pool.name));
+	}
+}
+
+/* Nothing is dropped in silence: the agent has no rewrites of models yet. */
+static void tell_rewrites(struct planner *p)
+{
+	struct objects all = store_all(p->store, KIND_INFERENCE_MODEL_REWRITE);
+
+	for (size_t i = 0; i < all.n && !p->failed; i++) {
+		struct status *s = plan_status(p, all.items[i]);
+
+		if (s != NULL)
+			plan_set(p, &s->conditions, "Accepted",
+			    CONDITION_FALSE, "Unsupported", "Models are not "
+			    "rewritten: requests go on with the model they ask "
+			    "for");
+	}
+}
+
 enum { PARENTS_MAX = 32 };	/* maxItems of InferencePoolStatus.parents */
 
 /* In the order of the pools' names, which is that of the plan. */
@@ -239,6 +312,8 @@ void plan_pool_statuses(struct planner *p)
 {
 	struct objects all = store_all(p->store, KIND_INFERENCE_POOL);
 
+	tell_objectives(p);
+	tell_rewrites(p);
 	for (size_t i = 0; i < all.n && !p->failed; i++) {
 		struct pool_use *u = index_get(&p->pools,
 		    all.items[i]->namespace, all.items[i]->name, 0);

@@ -6,6 +6,7 @@
  * is one, by its name in txn.epp.pool. pools.yaml changes when pools come and go, a
  * pool's own file when its endpoints do: the agent watches both.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -160,6 +161,19 @@ static void put_endpoints(struct render *r, const struct plan_backend *pool,
 	buf_clear(b);
 }
 
+static void put_objectives(struct buf *b, const struct plan_pool *pool)
+{
+	if (pool->n_objectives == 0)
+		return;
+	buf_puts(b, "  objectives:\n");
+	for (size_t i = 0; i < pool->n_objectives; i++) {
+		buf_puts(b, "  - {name: ");
+		words_json(b, pool->objectives[i].name);
+		buf_printf(b, ", priority: %" PRId32 "}\n",
+		    pool->objectives[i].priority);
+	}
+}
+
 void render_agent_files(struct render *r)
 {
 	struct buf *b = &r->policy;
@@ -183,6 +197,7 @@ void render_agent_files(struct render *r)
 		    "pool-%s.yaml\"\n  failureMode: %s\n", name, name,
 		    pool->pool->failure_mode == PLAN_FAIL_CLOSE ?
 		    "FailClose" : "FailOpen");
+		put_objectives(b, pool->pool);
 	}
 	put_file(r, "pools.yaml", b);
 }
