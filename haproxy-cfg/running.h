@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "output.h"
+#include "span.h"
 
 struct runtime;
 
@@ -64,6 +65,14 @@ int running_load(struct running *r, const struct output *o);
  */
 int running_read(struct running *r, const struct output *o,
     struct runtime *runtime, const char *dir);
+
+/*
+ * Answers to "show map", "show servers state" and "show ssl crt-list"; what is no line
+ * of theirs is passed over. 0 or -ENOMEM.
+ */
+int running_parse_map(struct running *r, size_t map, struct span text);
+int running_parse_servers(struct running *r, struct span text);
+int running_parse_list(struct running *r, const char *list, struct span text);
 
 /* An entry of our own. False without memory. */
 bool running_entry_make(struct running_entry *e, const char *key,

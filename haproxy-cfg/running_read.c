@@ -98,25 +98,29 @@ static void add_entry(struct running *r, struct running_map *m,
 	free(v);
 }
 
+int running_parse_map(struct running *r, size_t map, struct span text)
+{
+	struct running_map *m = &r->maps[map];
+	struct span line;
+
+	while (take_line(&text, &line) && !r->failed)
+		if (line.len > 2 && memcmp(line.ptr, "0x", 2) == 0)
+			add_entry(r, m, line);
+	if (!r->failed && m->n > 0)
+		qsort(m->items, m->n, sizeof(*m->items), by_key);
+	return r->failed ? -ENOMEM : 0;
+}
+
 static int read_map(struct running *r, size_t m, struct runtime *runtime,
     const char *dir)
 {
 	char command[COMMAND_BYTES];
-	struct span rest, line;
 	int n = snprintf(command, sizeof(command), "show map %s/current/%s\n",
 	    dir, output_map_files[m]);
 	int err = runtime_ask(runtime, command, (size_t)n);
 
-	if (err != 0)
-		return err;
-	rest = answer_of(runtime);
-	while (take_line(&rest, &line) && !r->failed)
-		if (line.len > 2 && memcmp(line.ptr, "0x", 2) == 0)
-			add_entry(r, &r->maps[m], line);
-	if (!r->failed && r->maps[m].n > 0)
-		qsort(r->maps[m].items, r->maps[m].n,
-		    sizeof(*r->maps[m].items), by_key);
-	return r->failed ? -ENOMEM : 0;
+	return err != 0 ? err :
+	    running_parse_map(r, m, answer_of(runtime));
 }
 
 /* ---- servers --------------------------------------------------------------------- */
@@ -146,19 +150,22 @@ static void add_server(struct running *r, struct span line)
 	free(name);
 }
 
-static int read_servers(struct running *r, struct runtime *runtime)
+int running_parse_servers(struct running *r, struct span text)
 {
-	static const char ask[] = "show servers state\n";
-	struct span rest, line;
-	int err = runtime_ask(runtime, ask, sizeof(ask) - 1);
+	struct span line;
 
-	if (err != 0)
-		return err;
-	rest = answer_of(runtime);
-	while (take_line(&rest, &line) && !r->failed)
+	while (take_line(&text, &line) && !r->failed)
 		if (line.len > 0 && line.ptr[0] != '#')
 			add_server(r, line);
 	return r->failed ? -ENOMEM : 0;
+}
+
+static int read_servers(struct running *r, struct runtime *runtime)
+{
+	static const char ask[] = "show servers state\n";
+	int err = runtime_ask(runtime, ask, sizeof(ask) - 1);
+
+	return err != 0 ? err : running_parse_servers(r, answer_of(runtime));
 }
 
 /* ---- certificates ----------------------------------------------------------------- */
@@ -193,22 +200,26 @@ static void add_cert(struct running *r, const char *list, struct span line)
 	c->filters = copy(r, rest);
 }
 
+int running_parse_list(struct running *r, const char *list, struct span text)
+{
+	struct span line;
+
+	while (take_line(&text, &line) && !r->failed)
+		if (line.len > 0 && line.ptr[0] == '/')
+			add_cert(r, list, line);
+	return r->failed ? -ENOMEM : 0;
+}
+
 static int read_list(struct running *r, const char *list,
     struct runtime *runtime, const char *dir)
 {
 	char command[COMMAND_BYTES];
-	struct span rest, line;
 	int n = snprintf(command, sizeof(command),
 	    "show ssl crt-list %s/current/%s\n", dir, list);
 	int err = runtime_ask(runtime, command, (size_t)n);
 
-	if (err != 0)
-		return err;
-	rest = answer_of(runtime);
-	while (take_line(&rest, &line) && !r->failed)
-		if (line.len > 0 && line.ptr[0] == '/')
-			add_cert(r, list, line);
-	return r->failed ? -ENOMEM : 0;
+	return err != 0 ? err :
+	    running_parse_list(r, list, answer_of(runtime));
 }
 
 static int read_all(struct running *r, const struct output *o,
