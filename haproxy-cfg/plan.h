@@ -72,12 +72,12 @@ struct plan_backend_tls {
 
 enum plan_failure_mode { PLAN_FAIL_CLOSE, PLAN_FAIL_OPEN };
 
-/* InferencePool: who picks, and what becomes of requests without a pick. */
 struct plan_objective {		/* InferenceObjective, by its name */
 	const char *name;
 	int32_t priority;	/* the higher is served first; below 0: may be shed */
 };
 
+/* InferencePool: who picks, and what becomes of requests without a pick. */
 struct plan_pool {
 	struct plan_ref ref;
 	enum plan_failure_mode failure_mode;
