@@ -71,6 +71,10 @@ struct render {
 	RENDER_LIST(struct attribute *) attributes;
 	RENDER_LIST(struct schema *) schemas;
 	RENDER_LIST(struct backend *) backends;
+	/* render_keywords() of these: mostly the same again */
+	const struct plan_backend *keywords_to;
+	enum backend_mode keywords_mode;
+	const char *keywords;
 	struct id nobody;		/* what there is without memory */
 	bool failed;			/* no memory */
 };

@@ -98,7 +98,8 @@ static const char *settle(struct paths *p)
 
 	for (size_t i = p->n_prefix + p->n_exact; i < p->n; i++)
 		p->found[p->n_found++] = p->sorted[i];	/* regexes: anywhere */
-	qsort(p->found, p->n_found, sizeof(*p->found), by_index);
+	if (p->n_found > 1)
+		qsort(p->found, p->n_found, sizeof(*p->found), by_index);
 	list = render_alloc(p->r, (p->n_found + 1) *
 	    sizeof(struct plan_match *));
 	if (list == NULL)
@@ -176,7 +177,8 @@ static void sort(struct paths *p, const struct plan_match *const *matches,
 		p->n_exact += matches[i]->path_type == PLAN_PATH_EXACT;
 		p->n_regex += matches[i]->path_type == PLAN_PATH_REGEX;
 	}
-	qsort(p->sorted, p->n, sizeof(*p->sorted), by_path);
+	if (p->n > 1)
+		qsort(p->sorted, p->n, sizeof(*p->sorted), by_path);
 }
 
 void render_paths(struct render *r, const char *group,

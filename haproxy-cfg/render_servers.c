@@ -132,8 +132,8 @@ static void put_client_cert(struct render *r, const struct plan_backend *to)
 static const char pool_check[] = "check inter 2s fall 2 rise 1 observe layer4 "
     "error-limit 1 on-error mark-down";
 
-const char *render_keywords(struct render *r, const struct plan_backend *to,
-    enum backend_mode mode)
+static const char *make_keywords(struct render *r,
+    const struct plan_backend *to, enum backend_mode mode)
 {
 	struct buf *b = &r->line;
 	const char *alpn = mode != BACKEND_HTTP ? NULL :
@@ -161,6 +161,17 @@ const char *render_keywords(struct render *r, const struct plan_backend *to,
 		r->failed = true;
 	return ok && !r->failed ? output_copy(r->out, b->data, b->len - 1) :
 	    NULL;
+}
+
+const char *render_keywords(struct render *r, const struct plan_backend *to,
+    enum backend_mode mode)
+{
+	if (r->keywords_to != to || r->keywords_mode != mode) {
+		r->keywords_to = to;
+		r->keywords_mode = mode;
+		r->keywords = make_keywords(r, to, mode);
+	}
+	return r->keywords;
 }
 
 /* ---- servers ------------------------------------------------------------ */

@@ -17,21 +17,31 @@
 
 enum { REGEX_MAX_BYTES = 8192 };
 
+/* What a byte may be part of. */
+enum { NAME = 1, HOST = 2, ORIGIN = 4 };
+
+static const unsigned char classes[256] = {
+	['0' ... '9'] = NAME | HOST | ORIGIN,
+	['a' ... 'z'] = NAME | HOST | ORIGIN,
+	['A' ... 'Z'] = NAME | ORIGIN,
+	['-'] = NAME | HOST | ORIGIN, ['.'] = NAME | HOST | ORIGIN,
+	['_'] = NAME | HOST | ORIGIN, ['*'] = NAME | ORIGIN,
+	['~'] = NAME, ['+'] = NAME, ['!'] = NAME, ['^'] = NAME,
+	[':'] = ORIGIN, ['['] = ORIGIN, [']'] = ORIGIN,
+};
+
 static bool is_control(char c)
 {
 	return (unsigned char)c < ' ' || c == 0x7f;
 }
 
-static bool consists_of(const char *text, const char *others)
+static bool consists_of(const char *text, unsigned char class)
 {
 	if (*text == '\0')
 		return false;
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text >= 0x80 ||
-		    (!isalnum((unsigned char)*text) &&
-			strchr(others, *text) == NULL))
-			return false;
-	return true;
+	while (classes[(unsigned char)*text] & class)
+		text++;
+	return *text == '\0';
 }
 
 bool words_is_text(const char *text)
@@ -46,18 +56,15 @@ bool words_is_text(const char *text)
 
 bool words_is_name(const char *text)
 {
-	return consists_of(text, "_.~+*!^-");
+	return consists_of(text, NAME);
 }
 
 bool words_is_host(const char *text)
 {
 	if (text[0] == '*' && text[1] == '.')
 		text += 2;
-	if (text[0] == '.' || !consists_of(text, "-._"))
+	if (text[0] == '.' || !consists_of(text, HOST))
 		return false;
-	for (const char *c = text; *c != '\0'; c++)
-		if (isupper((unsigned char)*c))
-			return false;
 	return strlen(text) <= 253 && strstr(text, "..") == NULL;
 }
 
@@ -83,7 +90,7 @@ bool words_is_origin(const char *text)
 	for (const char *c = text; c < rest; c++)
 		if (!isalnum((unsigned char)*c) && strchr("+.-", *c) == NULL)
 			return false;
-	return consists_of(rest + 3, "-._:*[]");
+	return consists_of(rest + 3, ORIGIN);
 }
 
 static bool compiles(const char *regex)

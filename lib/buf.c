@@ -50,17 +50,12 @@ fail:
 	return false;
 }
 
-void buf_put(struct buf *b, const void *bytes, size_t len)
+void buf_put_slow(struct buf *b, const void *bytes, size_t len)
 {
 	if (len == 0 || !buf_reserve(b, len))
 		return;
 	memcpy(b->data + b->len, bytes, len);
 	b->len += len;
-}
-
-void buf_puts(struct buf *b, const char *text)
-{
-	buf_put(b, text, strlen(text));
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "span.h"
 
@@ -22,8 +23,24 @@ struct buf {
 void buf_init(struct buf *b, size_t max_bytes);
 void buf_fini(struct buf *b);
 
-void buf_put(struct buf *b, const void *bytes, size_t len);
-void buf_puts(struct buf *b, const char *text);
+/* For what does not fit the memory there is: buf_put() is all a caller needs. */
+void buf_put_slow(struct buf *b, const void *bytes, size_t len);
+
+static inline void buf_put(struct buf *b, const void *bytes, size_t len)
+{
+	if (b->failed || len > b->cap - b->len) {
+		buf_put_slow(b, bytes, len);
+	} else if (len > 0) {
+		memcpy(b->data + b->len, bytes, len);
+		b->len += len;
+	}
+}
+
+static inline void buf_puts(struct buf *b, const char *text)
+{
+	buf_put(b, text, strlen(text));
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

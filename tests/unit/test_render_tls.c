@@ -166,8 +166,8 @@ static void test_the_agent_takes_pools(void **state)
 		{ "10.0.0.1", 8000 }, { "10.0.0.1", 8001 }, { "fd00::1", 8000 },
 	};
 	char dir[] = "/tmp/test_render_tls.XXXXXX", command[256];
-	struct plan_pool pool = { { PLAN_INFERENCE_POOL, "ns", "llama", NULL,
-		0 }, PLAN_FAIL_CLOSE };
+	struct plan_pool pool = { .ref = { PLAN_INFERENCE_POOL, "ns", "llama",
+		NULL, 0 }, .failure_mode = PLAN_FAIL_CLOSE };
 	struct plan_backend backends[2] = {
 		{ .ref = pool.ref, .pool = &pool, .endpoints = endpoints,
 		  .n_endpoints = 3 },
