@@ -166,10 +166,18 @@ static int add_line(struct apply *a, const struct output_cert_line *l)
 	return err;
 }
 
+/* Mostly nothing about certificates has changed, however many there are. */
+static bool is_same(const struct apply *a, const struct output *o)
+{
+	return a->running.certs_hash == o->certs_hash;
+}
+
 bool apply_certs_are_new(const struct apply *a, const struct output *o)
 {
 	const struct running *r = &a->running;
 
+	if (is_same(a, o))
+		return false;
 	for (size_t i = 0; i < o->cert_lines.n; i++)
 		if (!is_loaded(r, o->cert_lines.items[i].cert))
 			return true;
@@ -182,6 +190,8 @@ int apply_certs_add(struct apply *a)
 	struct running *r = &a->running;
 	int err = 0;
 
+	if (is_same(a, o))
+		return 0;
 	buf_clear(&a->line);
 	for (size_t i = 0; i < o->cert_lines.n && err == 0; i++)
 		if (!has_line(r, &o->cert_lines.items[i]))
@@ -225,6 +235,8 @@ int apply_certs_remove(struct apply *a)
 	struct running *r = &a->running;
 	int err = 0;
 
+	if (is_same(a, a->wanted))
+		return 0;
 	buf_clear(&a->line);
 	for (size_t i = r->certs.n; i-- > 0 && err == 0;) {
 		if (wants_line(a->wanted, &r->certs.items[i]))
@@ -236,6 +248,8 @@ int apply_certs_remove(struct apply *a)
 		if (!a->is_dry)
 			err = remove_line(a, i);
 	}
+	if (err == 0 && !a->is_dry)
+		r->certs_hash = a->wanted->certs_hash;
 	return err;
 }
 
@@ -244,6 +258,8 @@ bool apply_certs_can(const struct apply *a)
 {
 	const struct running *r = &a->running;
 
+	if (is_same(a, a->wanted))
+		return true;
 	for (size_t i = 0; i < r->certs.n; i++) {
 		if (wants_line(a->wanted, &r->certs.items[i]))
 			continue;

@@ -253,6 +253,20 @@ static void finish_map(struct output_map *m)
 }
 
 
+static uint64_t hash_certs(const struct output *o)
+{
+	uint64_t h = 0;
+
+	for (size_t i = 0; i < o->cert_lines.n; i++) {
+		const struct output_cert_line *l = &o->cert_lines.items[i];
+
+		h = hash_bytes(l->list, strlen(l->list) + 1, h);
+		h = hash_bytes(l->cert, strlen(l->cert) + 1, h);
+		h = hash_bytes(l->filters, strlen(l->filters) + 1, h);
+	}
+	return h;
+}
+
 void output_finish(struct output *o)
 {
 	uint64_t shape = 0;
@@ -267,6 +281,7 @@ void output_finish(struct output *o)
 	for (size_t i = 0; i < o->sections.n; i++)
 		shape = hash_pair(shape, o->sections.items[i].hash);
 	o->shape = shape;
+	o->certs_hash = hash_certs(o);
 	o->failed |= buf_failed(&o->text) || buf_failed(&o->table);
 }
 

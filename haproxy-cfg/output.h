@@ -100,6 +100,7 @@ struct output {
 	OUTPUT_LIST(struct output_section) sections;
 	OUTPUT_LIST(struct output_server) servers;
 	OUTPUT_LIST(struct output_cert_line) cert_lines;
+	uint64_t certs_hash;	/* of all lines, in order */
 	OUTPUT_LIST(const char *) cert_lists;	/* of binds; perhaps empty */
 	OUTPUT_LIST(struct output_pem) certs;
 	OUTPUT_LIST(struct output_pem) cas;

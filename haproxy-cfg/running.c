@@ -176,6 +176,7 @@ static void load_servers(struct running *r, const struct output *o)
 
 static void load_certs(struct running *r, const struct output *o)
 {
+	r->certs_hash = o->certs_hash;
 	for (size_t i = 0; i < o->cert_lines.n; i++) {
 		const struct output_cert_line *l = &o->cert_lines.items[i];
 		struct running_cert *c = ADD(&r->certs);

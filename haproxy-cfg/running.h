@@ -50,6 +50,7 @@ struct running {
 	struct { struct running_section *items; size_t n, cap; } sections;
 	struct { struct running_cert *items; size_t n, cap; } certs;
 	uint64_t shape;		/* of what it loaded */
+	uint64_t certs_hash;	/* of an output whose lines `certs` are; or 0 */
 	bool failed;		/* no memory: the model is void */
 };
 

@@ -243,6 +243,7 @@ int running_read(struct running *r, const struct output *o,
 		o->sections.n, o->sections.cap }, .shape = o->shape };
 	int err;
 
+	like.certs_hash = ~o->certs_hash;	/* not yet known to be those */
 	err = running_load(r, &like);
 	if (err == 0)
 		err = read_all(r, o, runtime, dir);
