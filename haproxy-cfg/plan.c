@@ -16,8 +16,12 @@
 
 void *plan_alloc(struct planner *p, size_t bytes)
 {
-	void *at = arena_zalloc(p->arena, bytes > 0 ? bytes : 1);
+	static char nothing[1];
+	void *at;
 
+	if (bytes == 0)
+		return nothing;
+	at = arena_zalloc(p->arena, bytes);
 	if (at == NULL)
 		p->failed = true;
 	return at;
@@ -42,7 +46,7 @@ const char *plan_textf(struct planner *p, const char *fmt, ...)
 void *plan_grow(struct planner *p, void *items, size_t n, size_t *cap,
     size_t size)
 {
-	size_t more = *cap > 0 ? 2 * *cap : 4;
+	size_t more = *cap > 0 ? 2 * *cap : 2;
 	void *grown;
 
 	if (n < *cap)

@@ -20,7 +20,7 @@
 
 struct planner;
 
-/* Zeroed; NULL with p->failed set. */
+/* Zeroed; NULL with p->failed set. Of no bytes: a place that is not NULL. */
 void *plan_alloc(struct planner *p, size_t bytes);
 const char *plan_textf(struct planner *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
