@@ -242,18 +242,11 @@ static void check_policies(struct findings *f, struct store *s)
 	}
 }
 
+/* Objectives are told by their condition. */
 static void check_pool_refs(struct findings *f, struct store *s)
 {
-	struct objects all = store_all(s, KIND_INFERENCE_OBJECTIVE);
+	struct objects all = store_all(s, KIND_INFERENCE_MODEL_REWRITE);
 
-	for (size_t i = 0; i < all.n; i++) {
-		const struct inference_objective *o =
-		    (const void *)all.items[i];
-
-		check_ref(f, s, &o->o, "poolRef", o->pool.kind, NULL,
-		    o->pool.name);
-	}
-	all = store_all(s, KIND_INFERENCE_MODEL_REWRITE);
 	for (size_t i = 0; i < all.n; i++) {
 		const struct inference_model_rewrite *r =
 		    (const void *)all.items[i];
