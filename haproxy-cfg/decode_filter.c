@@ -45,6 +45,11 @@ static int check_modifier(const struct conf_input *in, const struct conf *map,
 	const struct header_modifier *m = out;
 	int err = check_unique(in, map, "set", m->set, m->n_set);
 
+	for (size_t i = 1; err == 0 && i < m->n_remove; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(m->remove[i], m->remove[k]) == 0)
+				return conf_refuse_at(in, map, "remove",
+				    m->remove[i], "each header once");
 	return err != 0 ? err : check_unique(in, map, "add", m->add, m->n_add);
 }
 
@@ -439,24 +444,63 @@ static const struct conf_table extension_table = {
 	.size = sizeof(struct object_ref),
 };
 
-/* Experimental, and nothing HAProxy does: only who is asked is read. */
-static const struct conf_row auth_backend_row = {
-	.key = "backendRef", .decode = conf_section, .table = &target_table,
+/* Experimental, and nothing HAProxy does: it is looked at, and who is asked kept. */
+static const char *const auth_protocols[] = { "HTTP", "GRPC", NULL };
+
+struct external_auth {
+	struct backend_ref backend;
+	int protocol;
+	const char *path;
 };
 
-static int external_auth(const struct conf_input *in,
-    const struct conf_row *row, const struct conf *value, void *out)
+static int check_auth(const struct conf_input *in, const struct conf *map,
+    void *out)
 {
-	static const struct conf_table open = {
-		.what = "an externalAuth", .rows = &auth_backend_row,
-		.n_rows = 1, .size = sizeof(struct backend_ref),
-		.is_open = true,
-	};
-	struct conf_row pointer = *row;
+	const struct external_auth *a = out;
+	bool is_http = a->protocol == 0;
 
-	pointer.table = &open;
-	return conf_pointer(in, &pointer, value, out);
+	if (!conf_is_given(conf_child(map, is_http ? "http" : "grpc")))
+		return conf_refuse_at(in, map, "protocol", NULL, "%s beside it",
+		    is_http ? "http" : "grpc");
+	if (conf_is_given(conf_child(map, is_http ? "grpc" : "http")))
+		return conf_refuse_at(in, map, is_http ? "grpc" : "http", NULL,
+		    "only %s, as the protocol says", is_http ? "http" : "grpc");
+	if (a->path != NULL && !kube_is_url_path(a->path))
+		return conf_refuse_at(in, map, "http", a->path,
+		    "a path of the characters that RFC 3986 allows");
+	return 0;
 }
+
+static const struct conf_row auth_http_rows[] = {
+	{ .key = "path", .decode = kube_text, .max = 1024, .min = 1,
+	  .offset = offsetof(struct external_auth, path),
+	  .help = "before the request's own" },
+	{ .key = "allowedHeaders", .decode = conf_ignore, .help = "of requests" },
+	{ .key = "allowedResponseHeaders", .decode = conf_ignore,
+	  .help = "of its answers" },
+};
+
+static const struct conf_table auth_http_table = {
+	.what = "http", ROWS(auth_http_rows),
+};
+
+static const struct conf_row auth_rows[] = {
+	{ .key = "protocol", .decode = conf_enum, .names = auth_protocols,
+	  .offset = offsetof(struct external_auth, protocol), .required = true,
+	  .help = "HTTP or GRPC" },
+	{ .key = "backendRef", .decode = conf_section, .table = &target_table,
+	  .offset = offsetof(struct external_auth, backend), .required = true,
+	  .help = "{name, port}" },
+	{ .key = "http", .decode = conf_section, .table = &auth_http_table,
+	  .help = "{path, ...}" },
+	{ .key = "grpc", .decode = conf_ignore, .help = "{allowedHeaders}" },
+	{ .key = "forwardBody", .decode = conf_ignore, .help = "{maxSize}" },
+};
+
+static const struct conf_table auth_table = {
+	.what = "an externalAuth", ROWS(auth_rows), .check = check_auth,
+	.size = sizeof(struct external_auth),
+};
 
 /* ---- filters ------------------------------------------------------------------ */
 
@@ -550,7 +594,7 @@ static const struct conf_row filter_rows[] = {
 	  .help = "{hostname, path}" },
 	{ .key = "cors", .decode = conf_pointer, .table = &cors_table,
 	  .offset = offsetof(struct filter, cors), .help = "{allowOrigins, ...}" },
-	{ .key = "externalAuth", .decode = external_auth,
+	{ .key = "externalAuth", .decode = conf_pointer, .table = &auth_table,
 	  .offset = offsetof(struct filter, auth), .help = "experimental" },
 };
 

@@ -1,7 +1,7 @@
 /*
  * decode_gateway.c - GatewayClass, Gateway, ListenerSet
  */
-#include <stdio.h>
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "conf.h"
@@ -254,6 +254,32 @@ static int address_type(const struct conf_input *in,
 	    "IPAddress, Hostname, NamedAddress or example.com/type");
 }
 
+static bool is_address(const char *text)
+{
+	struct in6_addr any;
+
+	return inet_pton(AF_INET, text, &any) == 1 ||
+	    inet_pton(AF_INET6, text, &any) == 1;
+}
+
+static int check_address(const struct conf_input *in, const struct conf *map,
+    void *out)
+{
+	static const struct conf_row row = { .key = "value" };
+	const struct gateway_address *a = out;
+	const struct conf *value = conf_child(map, "value");
+	const char *ignored;
+
+	if (a->value == NULL || a->value[0] == '\0')
+		return 0;
+	if (strcmp(a->type, "IPAddress") == 0 && !is_address(a->value))
+		return conf_refuse_at(in, map, "value", NULL,
+		    "an IPv4 or IPv6 address, without brackets");
+	if (strcmp(a->type, "Hostname") == 0)
+		return kube_hostname(in, &row, value, &ignored);
+	return 0;
+}
+
 static const struct conf_row address_rows[] = {
 	{ .key = "type", .decode = address_type, .preset = "IPAddress",
 	  .offset = offsetof(struct gateway_address, type),
@@ -265,7 +291,7 @@ static const struct conf_row address_rows[] = {
 
 static const struct conf_table address_table = {
 	.what = "an address", ROWS(address_rows),
-	.size = sizeof(struct gateway_address),
+	.size = sizeof(struct gateway_address), .check = check_address,
 };
 
 static const struct conf_row set_namespaces_rows[] = {

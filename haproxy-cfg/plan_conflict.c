@@ -229,9 +229,6 @@ static void judge(struct planner *p, struct lstn *l)
 	if (!l->gw->is_accepted)
 		plan_set(p, c, "Programmed", CONDITION_FALSE, "Invalid",
 		    "The Gateway is not accepted");
-	if (l->gw->n_addresses == 0)
-		plan_set(p, c, "Programmed", CONDITION_FALSE, "Invalid",
-		    "The Gateway has no address that can be used");
 	if (l->is_supported && needs_cert && l->n_certs == 0)
 		plan_set(p, c, "Programmed", CONDITION_FALSE, "Invalid",
 		    "There is no valid certificate");

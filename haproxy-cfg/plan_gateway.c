@@ -57,15 +57,8 @@ static bool take_address(struct planner *p, struct gw *gw,
 			a->type));
 		return false;
 	}
-	if (a->value == NULL || a->value[0] == '\0') {
-		gw->addresses[gw->n_addresses++] = NULL;
-	} else if (plan_is_address(a->value)) {
-		gw->addresses[gw->n_addresses++] = a->value;
-	} else {
-		gw->address_reason = "AddressNotUsable";
-		gw->address_message = plan_textf(p,
-		    "Address %s is no IPv4 or IPv6 address", a->value);
-	}
+	gw->addresses[gw->n_addresses++] = a->value != NULL &&
+	    a->value[0] != '\0' ? a->value : NULL;
 	return true;
 }
 

@@ -90,7 +90,6 @@ struct gw {
 	struct client_ca *cas;		/* the default, then per port */
 	const char **addresses;		/* NULL: any */
 	size_t n_addresses;
-	const char *address_reason, *address_message;
 };
 
 /* ---- the planner ------------------------------------------------------------- */

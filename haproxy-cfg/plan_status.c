@@ -56,9 +56,6 @@ static void tell_gateway(struct planner *p, struct gw *gw)
 	struct tally t = tally_of(gw->listeners, gw->o->listeners.n);
 
 	tell_accepted(p, c, &t, "The Gateway is served");
-	if (gw->is_accepted && gw->address_reason != NULL)
-		plan_set(p, c, "Programmed", CONDITION_FALSE,
-		    gw->address_reason, gw->address_message);
 	if (t.n_programmed == 0)
 		plan_set(p, c, "Programmed", CONDITION_FALSE, "Invalid",
 		    "No listener can be served");

@@ -107,6 +107,12 @@ static const struct {
 	{ LISTENER "{name: a, port: 80, protocol: HTTP}\n"
 	    "  addresses: [{value: 1.2.3.4}, {value: 1.2.3.4}]\n", 8,
 	    "1.2.3.4", "once" },
+	{ LISTENER "{name: a, port: 80, protocol: HTTP}\n"
+	    "  addresses: [{value: \"256.255.255.255\"}]\n", 8,
+	    "addresses[0].value: \"256.255.255.255\"", "IPv4" },
+	{ LISTENER "{name: a, port: 80, protocol: HTTP}\n"
+	    "  addresses: [{type: Hostname, value: \"a.b:80\"}]\n", 8,
+	    "a.b:80", "host name" },
 	/* parentRefs, hostnames */
 	{ HTTP "  parentRefs: [{name: a}, {name: a}]\n", 5, "parentRefs: a",
 	    "another sectionName or port" },
@@ -178,6 +184,15 @@ static const struct {
 	{ FILTER "{type: RequestHeaderModifier, requestHeaderModifier: {set: "
 	    "[{name: a, value: b}, {name: A, value: c}]}}\n", 7, "set: A",
 	    "once" },
+	{ FILTER "{type: RequestHeaderModifier, requestHeaderModifier: "
+	    "{remove: [a, a]}}\n", 7, "remove: a", "once" },
+	{ FILTER "{type: ExternalAuth, externalAuth: {backendRef: {name: a, "
+	    "port: 1}}}\n", 7, "without protocol", "HTTP" },
+	{ FILTER "{type: ExternalAuth, externalAuth: {protocol: GRPC, http: {}, "
+	    "backendRef: {name: a, port: 1}}}\n", 7, "protocol: GRPC", "grpc" },
+	{ FILTER "{type: ExternalAuth, externalAuth: {protocol: HTTP, http: "
+	    "{path: \"/?\"}, backendRef: {name: a, port: 1}}}\n", 7, "/?",
+	    "RFC 3986" },
 	/* backendRefs, the rest of a rule */
 	{ RULE "backendRefs: [{name: a}]\n", 6, "name: a", "port" },
 	{ RULE "backendRefs: [{name: a, port: 1, weight: 1000001}]\n", 6,
