@@ -137,13 +137,16 @@ struct plan_cors {
 	uint32_t max_age_s;
 };
 
-/* All of a rule or of a backendRef. NULL: no such filter. */
+/*
+ * All of a rule or of a backendRef. NULL: no such filter. What HAProxy has nothing for
+ * (RequestMirror, ExternalAuth, ExtensionRef) never comes here: such a rule has no
+ * targets.
+ */
 struct plan_filters {
 	const struct plan_header_edits *request, *response;
 	const struct plan_redirect *redirect;
 	const struct plan_rewrite *rewrite;
 	const struct plan_cors *cors;
-	size_t n_mirrors;	/* RequestMirror: reported as unsupported */
 };
 
 /* ---- rules ------------------------------------------------------------- */

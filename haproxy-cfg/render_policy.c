@@ -79,10 +79,6 @@ void render_filters(struct render *r, const struct plan_ref *ref,
 	if (f->redirect != NULL)
 		render_redirect(r, ref, f->redirect, prefix);
 	put_edits(r, ref, f->response, false);
-	if (f->n_mirrors > 0)
-		render_problem(r, ref, "UnsupportedValue",
-		    "RequestMirror is not supported: requests are served, and "
-		    "mirrored nowhere");
 }
 
 /* ---- timeouts and retries ----------------------------------------------- */

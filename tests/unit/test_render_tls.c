@@ -311,12 +311,6 @@ static void test_what_a_version_cannot_do_is_told(void **state)
 	assert_int_equal(r.problems.n, 0);
 	assert_int_equal(rendered_count(r.out, " 429 503\n"), 1);
 	rendered_drop(&r);
-	rule->retry = NULL;
-	rule->filters.n_mirrors = 1;
-	r = rendered_of(&p, 302);
-	assert_int_equal(r.problems.n, 1);
-	assert_non_null(strstr(r.problems.items[0].message, "RequestMirror"));
-	rendered_drop(&r);
 	plans_fini(&p);
 }
 
