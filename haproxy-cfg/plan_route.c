@@ -171,9 +171,10 @@ static void tell(struct planner *p, const struct parent *at,
 	else
 		plan_set(p, c, "ResolvedRefs", CONDITION_TRUE, "ResolvedRefs",
 		    "All references are resolved");
-	if (at->reason == NULL && r->dropped != NULL)
+	if (at->reason == NULL && (r->dropped != NULL || r->partly != NULL))
 		plan_set(p, c, "PartiallyInvalid", CONDITION_TRUE,
-		    "UnsupportedValue", r->dropped);
+		    "UnsupportedValue", r->dropped != NULL ? r->dropped :
+		    r->partly);
 }
 
 /* ---- one route ---------------------------------------------------------------------------- */

@@ -219,6 +219,17 @@ static const struct plan_session *session(struct planner *p,
 	return to;
 }
 
+/* HAProxy's cookies are for the whole site, whatever is asked for. */
+static void check_cookie(struct planner *p, struct plan_ruling *r,
+    const struct session_persistence *s)
+{
+	if (s == NULL || s->cookie_path == NULL ||
+	    strcmp(s->cookie_path, "/") == 0 || r->partly != NULL)
+		return;
+	r->partly = plan_textf(p, "sessionPersistence.cookie.path %.200s: "
+	    "HAProxy's cookies have path /", s->cookie_path);
+}
+
 static void drop(struct planner *p, struct plan_ruling *r, size_t i,
     const char *what, struct plan_rule *out)
 {
@@ -252,6 +263,7 @@ static void take_rule(struct planner *p, const struct route *route,
 	bad_target = take_targets(p, route, gw, rule, out, r);
 	out->retry = retry(p, rule->retry);
 	out->session = session(p, rule->session);
+	check_cookie(p, r, rule->session);
 	if (bad != NULL || bad_target != NULL)
 		drop(p, r, i, bad != NULL ? bad : bad_target, out);
 }

@@ -202,6 +202,7 @@ struct plan_ruling {		/* what came of a route's rules */
 	const char *ref_reason, *ref_message;	/* ResolvedRefs; NULL: true */
 	size_t n_dropped;
 	const char *dropped;			/* "Dropped Rule ..." */
+	const char *partly;	/* a value that cannot be honoured; NULL: none */
 };
 
 struct plan_ruling plan_rules(struct planner *p, const struct route *route,
