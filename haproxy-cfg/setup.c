@@ -15,6 +15,7 @@
 #include "buf.h"
 #include "command.h"
 #include "fault.h"
+#include "status_since.h"
 #include "store.h"
 
 enum { STATUS_MAX_BYTES = 1 << 30 };
@@ -68,11 +69,16 @@ bool setup_open(struct setup *s, const struct flags *flags, bool needs_dir)
 	    (flags->output != NULL && !find_dir(s, flags->output)))
 		return false;
 	s->store = translate_load(flags);
-	return s->store != NULL;
+	s->since = s->store != NULL ? status_since_new() : NULL;
+	if (s->since != NULL)
+		return true;
+	store_free(s->store);
+	return false;
 }
 
 void setup_close(struct setup *s)
 {
+	status_since_free(s->since);
 	store_free(s->store);
 }
 
@@ -140,8 +146,9 @@ int setup_write_status(const struct setup *s, const struct translation *t,
 	int err;
 
 	put_now(now);
+	status_since_begin(s->since, now);
 	buf_init(&text, STATUS_MAX_BYTES);
-	status_write(&t->statuses, is_live ? now : NULL, &text);
+	status_write(&t->statuses, is_live ? s->since : NULL, &text);
 	snprintf(path, sizeof(path), "%s/status.yaml", s->dir);
 	err = buf_failed(&text) ? -ENOMEM : replace(path, &text);
 	buf_fini(&text);

@@ -13,12 +13,14 @@
 #include "translate.h"
 
 struct flags;
+struct status_since;
 struct store;
 
 struct setup {
 	const struct flags *flags;
 	struct render_options options;
 	struct store *store;
+	struct status_since *since;
 	char dir[4096];		/* -o, absolute; "" when there is none */
 };
 
@@ -32,6 +34,6 @@ bool setup_tell_bad_files(const struct setup *s);
 /* What could not be rendered or applied, on stderr. */
 void setup_tell(const struct plan_problems *problems);
 
-/* DIR/status.yaml; with the time of now when `is_live`. 0 or -errno. */
+/* DIR/status.yaml; with lastTransitionTimes when `is_live`. 0 or -errno. */
 int setup_write_status(const struct setup *s, const struct translation *t,
     bool is_live);

@@ -16,6 +16,7 @@
 struct arena;
 struct buf;
 struct plan_problems;
+struct status_since;
 
 enum { CONDITIONS_MAX = 8 };	/* maxItems of every conditions list */
 
@@ -81,8 +82,8 @@ int status_refuse(struct statuses *all, const struct plan_problems *problems,
     struct arena *arena);
 
 /*
- * YAML documents, one an object. `time` (RFC 3339) becomes the lastTransitionTime
- * of each condition; NULL leaves it out, so that equal states give equal bytes.
+ * YAML documents, one an object. `since` knows the lastTransitionTime of each
+ * condition; NULL leaves it out, so that equal states give equal bytes.
  */
-void status_write(const struct statuses *all, const char *time,
+void status_write(const struct statuses *all, struct status_since *since,
     struct buf *out);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "buf.h"
+#include "hash.h"
 #include "status.h"
+#include "status_since.h"
 
 /*
  * What a controller tells the conformance suite that it may ask for; sorted, as
@@ -83,9 +85,20 @@ static void line(struct buf *out, const char *indent, const char *key,
 	buf_puts(out, "\n");
 }
 
-static void condition(struct buf *out, const char *indent,
-    const struct condition *c, int64_t generation, const char *time)
+/* What is written: of which object, where in it, and since when. */
+struct writing {
+	struct buf *out;
+	struct status_since *since;	/* NULL: no times */
+	const char *controller;
+	const struct object *object;
+	const char *where;
+	size_t index;
+};
+
+static void condition(const struct writing *w, const char *indent,
+    const struct condition *c)
 {
+	struct buf *out = w->out;
 	static const char *const statuses[] = {
 		[CONDITION_FALSE] = "False", [CONDITION_TRUE] = "True",
 		[CONDITION_UNKNOWN] = "Unknown",
@@ -93,18 +106,19 @@ static void condition(struct buf *out, const char *indent,
 
 	buf_printf(out, "%s- type: %s\n%s  status: \"%s\"\n%s  "
 	    "observedGeneration: %" PRId64 "\n", indent, c->type, indent,
-	    statuses[c->status], indent, generation);
-	if (time != NULL)
+	    statuses[c->status], indent, w->object->generation);
+	if (w->since != NULL)
 		buf_printf(out, "%s  lastTransitionTime: \"%s\"\n", indent,
-		    time);
+		    status_since_get(w->since, w->object, w->where, w->index,
+			c));
 	buf_printf(out, "%s  reason: %s\n%s  message: ", indent, c->reason,
 	    indent);
 	text(out, c->message);
 	buf_puts(out, "\n");
 }
 
-static void conditions(struct buf *out, const char *indent,
-    const struct conditions *c, int64_t generation, const char *time)
+static void conditions(const struct writing *w, const char *indent,
+    const struct conditions *c)
 {
 	const struct condition *sorted[CONDITIONS_MAX];
 
@@ -118,14 +132,15 @@ static void conditions(struct buf *out, const char *indent,
 			sorted[at] = sorted[at - 1];
 		sorted[at] = &c->items[i];
 	}
-	buf_printf(out, "%sconditions:\n", indent);
+	buf_printf(w->out, "%sconditions:\n", indent);
 	for (size_t i = 0; i < c->n; i++)
-		condition(out, indent, sorted[i], generation, time);
+		condition(w, indent, sorted[i]);
 }
 
-static void listener(struct buf *out, const struct status_listener *l,
-    int64_t generation, const char *time)
+static void listener(const struct writing *w, const struct status_listener *l)
 {
+	struct buf *out = w->out;
+
 	buf_printf(out, "  - name: ");
 	text(out, l->name);
 	buf_printf(out, "\n    attachedRoutes: %zu\n    supportedKinds:%s\n",
@@ -133,13 +148,14 @@ static void listener(struct buf *out, const struct status_listener *l,
 	for (size_t i = 0; i < l->n_kinds; i++)
 		buf_printf(out, "    - group: %s\n      kind: %s\n",
 		    l->kinds[i].group, l->kinds[i].kind);
-	conditions(out, "    ", &l->conditions, generation, time);
+	conditions(w, "    ", &l->conditions);
 }
 
-static void parent(struct buf *out, const char *key,
-    const struct status_parent *p, const char *controller,
-    int64_t generation, const char *time)
+static void parent(const struct writing *w, const char *key,
+    const struct status_parent *p)
 {
+	struct buf *out = w->out;
+
 	buf_printf(out, "  - %s:\n      group: %s\n      kind: %s\n", key,
 	    p->ref.group, p->ref.kind);
 	line(out, "      ", "namespace", p->ref.namespace);
@@ -147,8 +163,8 @@ static void parent(struct buf *out, const char *key,
 	line(out, "      ", "sectionName", p->ref.section);
 	if (p->ref.port != 0)
 		buf_printf(out, "      port: %u\n", p->ref.port);
-	buf_printf(out, "    controllerName: %s\n", controller);
-	conditions(out, "    ", &p->conditions, generation, time);
+	buf_printf(out, "    controllerName: %s\n", w->controller);
+	conditions(w, "    ", &p->conditions);
 }
 
 static void gateway(struct buf *out, const struct status *s)
@@ -168,12 +184,39 @@ static void class(struct buf *out)
 		buf_printf(out, "  - name: %s\n", features[i]);
 }
 
-static void object(struct buf *out, const struct statuses *all,
-    const struct status *s, const char *time)
+static void parts(struct writing *w, const struct status *s)
+{
+	bool is_policy = s->object->kind == KIND_BACKEND_TLS_POLICY;
+
+	if (s->n_listeners > 0)
+		buf_puts(w->out, "  listeners:\n");
+	for (size_t i = 0; i < s->n_listeners; i++) {
+		w->where = s->listeners[i].name;
+		listener(w, &s->listeners[i]);
+	}
+	if (s->n_parents > 0)
+		buf_printf(w->out, "  %s:\n", is_policy ? "ancestors" :
+		    "parents");
+	for (size_t i = 0; i < s->n_parents; i++) {
+		const struct parent_ref *ref = &s->parents[i].ref;
+
+		/* Which parent it is does not hang on how many come before. */
+		w->where = ref->name;
+		w->index = ((size_t)ref->port << 16) + (ref->section != NULL ?
+		    hash_bytes(ref->section, strlen(ref->section), 0) : 0);
+		parent(w, is_policy ? "ancestorRef" : "parentRef",
+		    &s->parents[i]);
+	}
+}
+
+static void object(struct writing *w, const struct status *s)
 {
 	const struct object *o = s->object;
-	bool is_policy = o->kind == KIND_BACKEND_TLS_POLICY;
+	struct buf *out = w->out;
 
+	w->object = o;
+	w->where = "";
+	w->index = 0;
 	buf_printf(out, "---\napiVersion: %s%s%s\nkind: %s\nmetadata:\n",
 	    kind_group(o->kind), kind_group(o->kind)[0] != '\0' ? "/" : "",
 	    kind_version(o->kind), kind_name(o->kind));
@@ -183,23 +226,18 @@ static void object(struct buf *out, const struct statuses *all,
 	buf_puts(out, "status:\n");
 	if (o->kind == KIND_GATEWAY)
 		gateway(out, s);
-	conditions(out, "  ", &s->conditions, o->generation, time);
+	conditions(w, "  ", &s->conditions);
 	if (o->kind == KIND_GATEWAY_CLASS)
 		class(out);
-	if (s->n_listeners > 0)
-		buf_puts(out, "  listeners:\n");
-	for (size_t i = 0; i < s->n_listeners; i++)
-		listener(out, &s->listeners[i], o->generation, time);
-	if (s->n_parents > 0)
-		buf_printf(out, "  %s:\n", is_policy ? "ancestors" : "parents");
-	for (size_t i = 0; i < s->n_parents; i++)
-		parent(out, is_policy ? "ancestorRef" : "parentRef",
-		    &s->parents[i], all->controller, o->generation, time);
+	parts(w, s);
 }
 
-void status_write(const struct statuses *all, const char *time,
+void status_write(const struct statuses *all, struct status_since *since,
     struct buf *out)
 {
+	struct writing w = { .out = out, .since = since,
+		.controller = all->controller };
+
 	for (size_t i = 0; i < all->n; i++)
-		object(out, all, &all->items[i], time);
+		object(&w, &all->items[i]);
 }

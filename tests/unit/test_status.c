@@ -10,6 +10,7 @@
 #include "conf_tree.h"
 #include "fault.h"
 #include "help_manifest.h"
+#include "status_since.h"
 #include "yaml.h"
 
 static const char route[] =
@@ -132,20 +133,57 @@ static void test_written_statuses_are_read_back(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
+		struct status_since *since = status_since_new();
 		struct seen seen = { 0, 0, false };
 		struct fault why = { 0 };
 		struct buf out;
 
 		buf_init(&out, 1 << 20);
-		status_write(&m.statuses, i == 0 ? NULL :
-		    "2026-01-31T23:59:59Z", &out);
+		status_since_begin(since, "2026-01-31T23:59:59Z");
+		status_write(&m.statuses, i == 0 ? NULL : since, &out);
 		assert_int_equal(yaml_each("f", buf_span(&out),
 		    &yaml_limits_default, on_document, &seen, &why), 0);
 		assert_int_equal(seen.n, 3);
 		assert_int_equal(seen.n_routes, 1);
 		assert_int_equal(seen.has_time, i == 1);
 		buf_fini(&out);
+		status_since_free(since);
 	}
+	made_free(&m);
+}
+
+static void test_a_time_changes_when_the_status_does(void **state)
+{
+	struct made m = made_with(odd_route);
+	const struct object *gateway = statuses_find(&m.statuses,
+	    KIND_GATEWAY, "default", "gw")->object;
+	struct status_since *s = status_since_new();
+	struct condition c = { "Programmed", CONDITION_TRUE, "a", "b" };
+
+	(void)state;
+	status_since_begin(s, "1");
+	assert_string_equal(status_since_get(s, gateway, "", 0, &c), "1");
+	status_since_begin(s, "2");
+	c.message = "other words";
+	assert_string_equal(status_since_get(s, gateway, "", 0, &c), "1");
+	assert_string_equal(status_since_get(s, gateway, "x", 0, &c), "2");
+	assert_string_equal(status_since_get(s, gateway, "", 1, &c), "2");
+	status_since_begin(s, "3");
+	c.status = CONDITION_FALSE;
+	assert_string_equal(status_since_get(s, gateway, "", 0, &c), "3");
+	c.status = CONDITION_TRUE;
+	assert_string_equal(status_since_get(s, gateway, "x", 0, &c), "2");
+	/* Whoever was not written for once is new when he comes back. */
+	status_since_begin(s, "4");
+	status_since_begin(s, "5");
+	assert_string_equal(status_since_get(s, gateway, "x", 0, &c), "5");
+	for (size_t i = 0; i < 10000; i++)
+		status_since_get(s, gateway, "many", i, &c);
+	status_since_begin(s, "6");
+	for (size_t i = 0; i < 10000; i++)
+		assert_string_equal(status_since_get(s, gateway, "many", i,
+		    &c), "5");
+	status_since_free(s);
 	made_free(&m);
 }
 
@@ -167,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_refused_values_are_told_once_each),
 		cmocka_unit_test(test_a_refused_listener_is_not_programmed),
 		cmocka_unit_test(test_written_statuses_are_read_back),
+		cmocka_unit_test(test_a_time_changes_when_the_status_does),
 		cmocka_unit_test(
 		    test_a_parent_twice_is_refused_before_it_gets_here),
 	};
