@@ -289,7 +289,7 @@ static void tell_objectives(struct planner *p)
 	}
 }
 
-/* Nothing is dropped in silence: the agent has no rewrites of models yet. */
+/* Nothing is dropped in silence: render has none of epp-model.lua's lines yet. */
 static void tell_rewrites(struct planner *p)
 {
 	struct objects all = store_all(p->store, KIND_INFERENCE_MODEL_REWRITE);
@@ -300,8 +300,8 @@ static void tell_rewrites(struct planner *p)
 		if (s != NULL)
 			plan_set(p, &s->conditions, "Accepted",
 			    CONDITION_FALSE, "Unsupported", "Models are not "
-			    "rewritten: requests go on with the model they ask "
-			    "for");
+			    "rewritten by what is rendered: requests go on "
+			    "with the model they ask for");
 	}
 }
 
