@@ -37,10 +37,10 @@ struct watcher {
 	/* Statuses wait until traffic has changed; then they are for people. */
 	struct translation told;
 	bool has_told;
-	ev_timer tell;
+	ev_timer tell, trim;
 };
 
-static const double TELL_S = 0.5, SOON_S = 0.001;
+static const double TELL_S = 0.5, TRIM_S = 5.0, SOON_S = 0.001;
 
 static const char *const result_names[] = {
 	[APPLY_DONE] = "done", [APPLY_LATER] = "later",
@@ -104,7 +104,18 @@ static void on_tell(EV_P_ ev_timer *timer, int revents)
 		    strerror(-err));
 	forget_told(w);
 	store_sweep(w->setup.store);
-	malloc_trim(0);		/* plans come and go, and are large */
+	ev_timer_stop(w->loop, &w->trim);
+	ev_timer_set(&w->trim, TRIM_S, 0.);
+	ev_timer_start(w->loop, &w->trim);
+}
+
+/* Plans come and go, and are large; not while one follows the other. */
+static void on_trim(EV_P_ ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)timer;
+	(void)revents;
+	malloc_trim(0);
 }
 
 /* ---- applying --------------------------------------------------------------------- */
@@ -231,6 +242,7 @@ static int run(struct watcher *w)
 		return COMMAND_FAILED;
 	ev_timer_init(&w->due, on_due, 0., 0.);
 	ev_timer_init(&w->tell, on_tell, 0., 0.);
+	ev_timer_init(&w->trim, on_trim, 0., 0.);
 	w->due.data = w->tell.data = w;
 	start_signals(w);
 	if (!start_watches(w))

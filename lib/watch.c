@@ -131,20 +131,27 @@ static bool step(struct watch *w, struct walk *walk)
 	return S_ISDIR(st.st_mode);
 }
 
-static void disarm(struct watch *w)
+/* What remains to be closed, or -1. */
+static int disarm(struct watch *w)
 {
+	int fd = w->fd;
+
 	ev_io_stop(w->loop, &w->events);
-	if (w->fd >= 0)
-		close(w->fd);
 	w->fd = -1;
 	forget_names(w);
+	return fd;
+}
+
+static void close_inotify(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 static void arm(struct watch *w)
 {
 	struct walk walk = { .n_links = 0 };
 
-	disarm(w);
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (w->fd < 0)
 		return;		/* the look once a second remains */
@@ -177,10 +184,13 @@ static bool is_same(const struct stat *a, const struct stat *b)
 
 static void changed(struct watch *w)
 {
+	int old = disarm(w);
+
 	ev_timer_stop(w->loop, &w->settle);
 	arm(w);
 	w->seen = look(w->path);
 	w->on_change(w->data);
+	close_inotify(old);	/* takes the kernel some milliseconds */
 }
 
 static void on_settle(EV_P_ ev_timer *timer, int revents)
@@ -268,7 +278,7 @@ void watch_stop(struct watch *w)
 {
 	if (w == NULL)
 		return;
-	disarm(w);
+	close_inotify(disarm(w));
 	ev_timer_stop(w->loop, &w->settle);
 	ev_timer_stop(w->loop, &w->poll);
 	free(w->path);
