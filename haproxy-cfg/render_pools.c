@@ -91,6 +91,10 @@ void render_pool_lines(struct render *r, const struct plan_backend *to,
 		    "{ var(txn.epp.ep) -m found }\n");
 	buf_puts(b, "    http-request set-header x-prefiller-host-port "
 	    "%[var(txn.epp.prefill)] if { var(txn.epp.prefill) -m found }\n"
+	    "    http-request set-header x-encoder-hosts-ports "
+	    "%[var(txn.epp.encode)] if { var(txn.epp.encode) -m found }\n"
+	    "    http-request set-header x-data-parallel-host-port "
+	    "%[var(txn.epp.rank)] if { var(txn.epp.rank) -m found }\n"
 	    "    use-server %[var(txn.epp.ep)]  if { var(txn.epp.ep)  -m found "
 	    "}\n    use-server %[var(txn.epp.ep2)] if { var(txn.epp.ep2) -m "
 	    "found }\n    http-response wait-for-body time 1d at-least 1\n"

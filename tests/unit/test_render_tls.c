@@ -209,6 +209,60 @@ static void test_the_agent_takes_pools(void **state)
 	plans_fini(&p);
 }
 
+static const char *const left_out[] = {	/* for this file, or for each server */
+	".", "#", "filter spoe", "http-request set-var(txn.epp.pool)",
+	"default-server", "server ", "retry-on",
+};
+
+static bool is_left_out(const char *line)
+{
+	for (size_t i = 0; i < sizeof(left_out) / sizeof(*left_out); i++)
+		if (strncmp(line, left_out[i], strlen(left_out[i])) == 0)
+			return true;
+	return *line == '\0';
+}
+
+/* What is shipped by hand and what is rendered are one contract. */
+static void test_a_pool_has_the_shipped_lines(void **state)
+{
+	struct plan_pool pool = { .ref = { PLAN_INFERENCE_POOL, "ns", "llm",
+		NULL, 0 }, .failure_mode = PLAN_FAIL_OPEN };
+	struct plan_backend backend = { .ref = pool.ref, .pool = &pool };
+	const struct plan_backend *pools[] = { &backend };
+	FILE *f = fopen("haproxy-cfg/share/haproxy.cfg", "r");
+	struct plans p;
+	struct rendered r;
+	char line[2048];
+	size_t n = 0;
+	bool is_pool = false;
+
+	(void)state;
+	assert_non_null(f);
+	plans_init(&p, 18080);
+	plans_match(&p, NULL, PLAN_PATH_PREFIX, "/", plans_rule(&p, "r"));
+	p.targets[0].backend = &backend;
+	p.plan.pools = pools;
+	p.plan.n_pools = 1;
+	r = rendered_of(&p, 206);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		char *text = line + strspn(line, " ");
+
+		text[strcspn(text, "\n")] = '\0';
+		if (text == line)
+			is_pool = *text == '\0' || *text == '.' ? is_pool :
+			    strcmp(text, "backend llm") == 0;
+		else if (is_pool && !is_left_out(text)) {
+			if (rendered_count(r.out, text) == 0)
+				fail_msg("not rendered: %s", text);
+			n++;
+		}
+	}
+	assert_true(n > 15);
+	fclose(f);
+	rendered_drop(&r);
+	plans_fini(&p);
+}
+
 /* ---- hostile words ----------------------------------------------------------- */
 
 static const char *const hostile[] = {
@@ -321,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_clients_that_must_show_a_certificate),
 		cmocka_unit_test(test_backends_that_speak_tls),
 		cmocka_unit_test(test_the_agent_takes_pools),
+		cmocka_unit_test(test_a_pool_has_the_shipped_lines),
 		cmocka_unit_test(test_no_word_becomes_configuration),
 		cmocka_unit_test(test_what_a_version_cannot_do_is_told),
 	};
