@@ -211,7 +211,7 @@ static void test_the_agent_takes_pools(void **state)
 
 static const char *const left_out[] = {	/* for this file, or for each server */
 	".", "#", "filter spoe", "http-request set-var(txn.epp.pool)",
-	"default-server", "server ", "retry-on",
+	"default-server", "server ", "retry-on", "option httpchk",
 };
 
 static bool is_left_out(const char *line)
