@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "columns.h"
 #include "outlier.h"
 #include "prefix.h"
 #include "request.h"
@@ -41,11 +42,13 @@ typedef bool wanted_f(const struct endpoint_view *view, size_t row);
 static inline size_t rows_of(const struct endpoint_view *view, uint32_t *rows,
     wanted_f *is_wanted)
 {
+	const struct endpoint_view v = *view;	/* which `rows` is not part of */
 	size_t n = 0;
 
-	for (size_t i = 0; i < view->n_endpoints; i++)
-		if (is_wanted(view, i))
-			rows[n++] = (uint32_t)i;
+	for (size_t i = 0; i < v.n_endpoints; i++) {
+		rows[n] = (uint32_t)i;
+		n += is_wanted(&v, i);
+	}
 	return n;
 }
 
@@ -85,6 +88,13 @@ bool picking_init(struct picking *p, const struct endpoint_view *view,
 	return true;
 }
 
+static void add_depths(const struct endpoint_stats *stats,
+    const uint32_t *rows, size_t n, const uint16_t *depth, uint16_t *matched)
+{
+	for (size_t i = 0; i < n; i++)
+		matched[i] += depth[stats[rows[i]].slot];
+}
+
 /* The index is younger than the view: it may know slots that the view does not. */
 bool picking_match(struct picking *p)
 {
@@ -102,14 +112,22 @@ bool picking_match(struct picking *p)
 		if (prefix_match(view->prefix, r->blocks + c->first, c->n,
 			depth, view->n_slots) == 0)
 			continue;
-		for (size_t i = 0; i < p->n_all; i++)
-			p->all_matched[i] += depth[
-			    view->stats[p->all_rows[i]].slot];
+		add_depths(view->stats, p->all_rows, p->n_all, depth,
+		    p->all_matched);
 	}
 	return true;
 }
 
 /* ---- one run ---- */
+
+static bool wants_live(const struct profile *profile)
+{
+	bool does = false;
+
+	for (size_t k = 0; k < profile->n_scorers; k++)
+		does |= profile->scorers[k].scorer->wants_live;
+	return does;
+}
 
 /* Arrays of its own: what it came to must outlive the next one. */
 static bool begin_run(struct picking *p)
@@ -124,8 +142,12 @@ static bool begin_run(struct picking *p)
 	p->choice.rows = p->rows;
 	p->choice.unsettled = p->unsettled;
 	p->choice.matched = p->matched;
+	p->live = (struct live_columns){ 0 };
 	p->has_failed |= p->unsettled == NULL || p->rows == NULL ||
-	    p->matched == NULL;
+	    p->matched == NULL ||
+	    !told_columns_init(&p->told, p->arena, n) ||
+	    (wants_live(p->profile) &&
+		!live_columns_init(&p->live, p->arena, n));
 	return !p->has_failed;
 }
 
@@ -133,6 +155,8 @@ static bool begin_run(struct picking *p)
 static void begin_anew(struct picking *p)
 {
 	p->choice.n = p->n_all;
+	p->choice.told = (struct told_columns){ 0 };
+	p->choice.live = (struct live_columns){ 0 };
 	if (p->is_plain)
 		return;
 	memcpy(p->rows, p->all_rows, p->n_all * sizeof(*p->rows));
@@ -141,9 +165,20 @@ static void begin_anew(struct picking *p)
 
 static void look_at_live(struct picking *p)
 {
-	for (size_t i = 0; i < p->choice.n; i++)
-		p->unsettled[i] = endpoint_unsettled(p->choice.view,
-		    p->rows[i]);
+	const struct choice c = p->choice;
+	uint32_t *out = p->unsettled;
+
+	for (size_t i = 0; i < c.n; i++)
+		out[i] = endpoint_unsettled(c.view, c.rows[i]);
+}
+
+static void gather(struct picking *p)
+{
+	told_columns_fill(&p->told, &p->choice);
+	if (p->live.requests != NULL)
+		live_columns_fill(&p->live, &p->choice);
+	p->choice.told = p->told;
+	p->choice.live = p->live;
 }
 
 /* Those that stay move up. */
@@ -151,6 +186,8 @@ static void keep_only(struct picking *p, const bool *keep)
 {
 	size_t n = 0;
 
+	if (memchr(keep, false, p->choice.n) == NULL)
+		return;
 	for (size_t i = 0; i < p->choice.n; i++) {
 		if (!keep[i])
 			continue;
@@ -178,6 +215,13 @@ static float clamped(float v)
 	return v > 1.0f ? 1.0f : v > 0.0f ? v : 0.0f;	/* NaN becomes 0 */
 }
 
+static void add_weighted(float *restrict sum, const float *restrict score,
+    float weight, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sum[i] += weight * clamped(score[i]);
+}
+
 static void score_all(struct picking *p)
 {
 	const struct profile *profile = p->profile;
@@ -188,8 +232,7 @@ static void score_all(struct picking *p)
 
 		profile->scorers[k].scorer->score(&p->choice,
 		    profile->scorers[k].params, p->score);
-		for (size_t i = 0; i < p->choice.n; i++)
-			p->scores[i] += weight * clamped(p->score[i]);
+		add_weighted(p->scores, p->score, weight, p->choice.n);
 	}
 }
 
@@ -200,6 +243,7 @@ static size_t decide(struct picking *p, uint32_t *best, size_t n_best)
 	filter_all(p);
 	if (p->choice.n == 0)
 		return 0;
+	gather(p);
 	score_all(p);
 	return p->profile->picker->pick(&p->choice, p->profile->picker_params,
 	    p->scores, p->rng, best, n_best);

@@ -26,6 +26,8 @@ struct picking {
 	bool has_failed;	/* no arena left */
 	uint32_t *rows, *unsettled;
 	uint16_t *matched;	/* these three are the choice's */
+	struct told_columns told;
+	struct live_columns live;	/* NULLs: no scorer wants them */
 	float *scores, *score;
 	bool *keep;
 	/* Everybody, what a run begins with. */

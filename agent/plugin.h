@@ -23,7 +23,23 @@ struct request;
 struct rng;
 struct schedule;
 
-/* The candidates for one request, and what is known of each right now. */
+/* Of the candidates: what engines told. For who reads them, columns.h. */
+struct told_columns {
+	uint32_t *queued, *running;
+	uint32_t *fresh;	/* all bits, or none: younger than stale_ms */
+	float *kv_used;
+};
+
+/* What we counted. */
+struct live_columns {
+	uint32_t *requests, *tokens;
+	float *ttft_us, *token_us;	/* negative: no sample */
+};
+
+/*
+ * The candidates for one request, and what is known of each right now. Loops
+ * that write go over a copy: the compiler cannot know that they do not write here.
+ */
 struct choice {
 	const struct endpoint_view *view;
 	const struct request *request;
@@ -34,6 +50,9 @@ struct choice {
 	int64_t now_ms;			/* clock_ms() */
 	/* Picked by an earlier profile, to work with the one picked here; or NULL. */
 	const struct endpoint *peer;
+	/* For scorers; NULLs: not gathered. */
+	struct told_columns told;
+	struct live_columns live;
 };
 
 /* `params` is what the rows decoded into; NULL where there are none. */
@@ -55,6 +74,7 @@ struct scorer {
 	const char *name;
 	const char *differs;
 	const struct conf_table *params;
+	bool wants_live;	/* asks for what live_columns have */
 	void (*score)(const struct choice *c, const void *params, float *out);
 	/* As of a filter. */
 	void (*picked)(const struct choice *c, const void *params,

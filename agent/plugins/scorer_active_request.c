@@ -11,8 +11,8 @@
  */
 #include "plugins/plugins.h"
 
+#include "columns.h"
 #include "conf.h"
-#include "endpoints.h"
 
 struct active_params {
 	uint32_t idle;
@@ -42,42 +42,44 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-static float booked_at(const struct choice *c, size_t i)
+static uint32_t scraped_at(const struct choice *c, size_t i)
 {
-	return (float)live_count_get(
-	    &endpoint_live(c->view, c->rows[i])->requests);
+	return choice_sum(choice_running(c, i), choice_stats(c, i)->queued);
 }
 
-static float scraped_at(const struct choice *c, size_t i)
+/*
+ * Counts move while we look: each is read once, into `out`. Returns the largest.
+ * Inline, so that each use is a loop of its own without calls.
+ */
+static inline float count_all(const struct choice *choice, float *out,
+    uint32_t (*count_at)(const struct choice *c, size_t i))
 {
-	const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
+	const struct choice c = *choice;
+	uint32_t most = 0;
 
-	return (float)((uint64_t)s->running + s->queued + c->unsettled[i]);
-}
+	for (size_t i = 0; i < c.n; i++) {
+		uint32_t count = count_at(&c, i);
 
-/* Counts move while we look: each is read once, into `out`. Returns the largest. */
-static float count_all(const struct choice *c, float *out,
-    float (*count_at)(const struct choice *c, size_t i))
-{
-	float most = 0.0f;
-
-	for (size_t i = 0; i < c->n; i++) {
-		out[i] = count_at(c, i);
-		most = out[i] > most ? out[i] : most;
+		out[i] = (float)count;
+		most = count > most ? count : most;
 	}
-	return most;
+	return (float)most;
 }
 
-static void active_score(const struct choice *c, const void *params, float *out)
+static void active_score(const struct choice *choice, const void *params, float *out)
 {
+	const struct choice c = *choice;
 	const struct active_params *p = params;
-	float most = count_all(c, out, booked_at);
+	float idle = (float)p->idle, max_busy = p->max_busy;
+	float most = count_all(choice, out, choice_requests);
 
 	if (most <= 0)
-		most = count_all(c, out, scraped_at);
-	for (size_t i = 0; i < c->n; i++)
-		out[i] = out[i] <= (float)p->idle ? 1.0f :
-		    (most - out[i]) / most * p->max_busy;
+		most = count_all(choice, out, scraped_at);
+	for (size_t i = 0; i < c.n; i++) {
+		float busy = (most - out[i]) / most * max_busy;
+
+		out[i] = out[i] <= idle ? 1.0f : busy;
+	}
 }
 
 const struct scorer scorer_active_request = {
@@ -85,5 +87,6 @@ const struct scorer scorer_active_request = {
 	.differs = "needs feedback, which tells when requests end; without, what the "
 	    "engines tell counts",
 	.params = &table,
+	.wants_live = true,
 	.score = active_score,
 };

@@ -7,16 +7,17 @@
  */
 #include "plugins/plugins.h"
 
-#include "endpoints.h"
+#include "columns.h"
 
-static void kv_cache_score(const struct choice *c, const void *params,
+static void kv_cache_score(const struct choice *choice, const void *params,
     float *out)
 {
+	const struct choice c = *choice;
 	(void)params;
-	for (size_t i = 0; i < c->n; i++) {
-		const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
+	for (size_t i = 0; i < c.n; i++) {
+		float room = 1.0f - choice_kv_used(&c, i);
 
-		out[i] = s->health == ENDPOINT_FRESH ? 1.0f - s->kv_used : 0.0f;
+		out[i] = choice_fresh(&c, i) ? room : 0.0f;
 	}
 }
 

@@ -33,8 +33,10 @@
  */
 #include "plugins/plugins.h"
 
+#include <math.h>
+
+#include "columns.h"
 #include "conf.h"
-#include "endpoints.h"
 #include "json.h"
 #include "request.h"
 
@@ -107,38 +109,36 @@ static struct times objective_of(const struct request *r)
 
 /* ---- what is likely ---- */
 
-static double seen(const struct endpoint_live *l, int which)
+static inline float seen(const struct choice *c, size_t i, int which)
 {
-	return (double)ewma_get(which == TTFT ? &l->ttft_us : &l->token_us);
+	return which == TTFT ? choice_ttft_us(c, i) : choice_token_us(c, i);
 }
 
 /* False: no candidate has a sample. What none has one of is 0: it binds nobody. */
 static bool find_best(const struct choice *c, struct times *best)
 {
-	double us[N_TIMES] = { -1, -1 };
+	float us[N_TIMES] = { INFINITY, INFINITY };
 
 	for (size_t i = 0; i < c->n; i++)
 		for (int k = 0; k < N_TIMES; k++) {
-			double v = seen(endpoint_live(c->view, c->rows[i]), k);
+			float v = seen(c, i, k);
 
-			if (v >= 0 && (us[k] < 0 || v < us[k]))
-				us[k] = v;
+			us[k] = v >= 0 && v < us[k] ? v : us[k];
 		}
 	for (int k = 0; k < N_TIMES; k++)
-		best->us[k] = us[k] > 0 ? us[k] : 0;
-	return us[TTFT] >= 0 || us[TOKEN] >= 0;
+		best->us[k] = us[k] < INFINITY ? (double)us[k] : 0;
+	return us[TTFT] < INFINITY || us[TOKEN] < INFINITY;
 }
 
-static struct times headroom_at(const struct choice *c, size_t i,
+static inline struct times headroom_at(const struct choice *c, size_t i,
     const struct times *objective, const struct times *best)
 {
 	struct times t;
 
 	for (int k = 0; k < N_TIMES; k++) {
-		double v = seen(endpoint_live(c->view, c->rows[i]), k);
+		double v = (double)seen(c, i, k);
 
-		if (v < 0)
-			v = best->us[k];
+		v = v < 0 ? best->us[k] : v;
 		if (k == TTFT)
 			v *= 1.0 + c->unsettled[i];
 		t.us[k] = objective->us[k] - v;
@@ -152,19 +152,17 @@ enum group {
 	GROUP_FAST, GROUP_IDLE, GROUP_TOKEN, GROUP_TTFT, GROUP_SLOW, N_GROUPS,
 };
 
-static enum group group_of(const struct choice *c, size_t i,
+static inline enum group group_of(const struct choice *c, size_t i,
     const struct times *headroom)
 {
-	const struct endpoint_live *l = endpoint_live(c->view, c->rows[i]);
-	bool is_late = headroom->us[TTFT] < 0;
-	bool is_slow = headroom->us[TOKEN] < 0;
+	/* By: is it late, is it slow, has it nothing of ours. */
+	static const uint8_t groups[2][2][2] = {
+		{ { GROUP_FAST, GROUP_FAST }, { GROUP_TOKEN, GROUP_IDLE } },
+		{ { GROUP_TTFT, GROUP_IDLE }, { GROUP_SLOW, GROUP_IDLE } },
+	};
 
-	if (!is_late && !is_slow)
-		return GROUP_FAST;
-	if (live_count_get(&l->requests) == 0)
-		return GROUP_IDLE;
-	return is_late && is_slow ? GROUP_SLOW :
-	    is_slow ? GROUP_TOKEN : GROUP_TTFT;
+	return (enum group)groups[headroom->us[TTFT] < 0]
+	    [headroom->us[TOKEN] < 0][choice_requests(c, i) == 0];
 }
 
 struct extent {
@@ -172,7 +170,7 @@ struct extent {
 	bool is_used;
 };
 
-static double size_of(double v)
+static inline double size_of(double v)
 {
 	return v < 0 ? -v : v;
 }
@@ -224,15 +222,17 @@ static float clamped(double v)
  * Each one's group into `out`, and how wide the first of them is. Of groups behind one
  * that is known nothing is asked any more.
  */
-static enum group find_group(const struct choice *c,
+static enum group find_group(const struct choice *choice,
     const struct times *objective, const struct times *best, struct extent *e,
     float *out)
 {
+	const struct choice c = *choice;
+	const struct times wanted = *objective, usual = *best;
 	enum group first = N_GROUPS;
 
-	for (size_t i = 0; i < c->n; i++) {
-		struct times h = headroom_at(c, i, objective, best);
-		enum group g = group_of(c, i, &h);
+	for (size_t i = 0; i < c.n; i++) {
+		struct times h = headroom_at(&c, i, &wanted, &usual);
+		enum group g = group_of(&c, i, &h);
 
 		out[i] = (float)g;
 		if (g > first)
@@ -246,14 +246,16 @@ static enum group find_group(const struct choice *c,
 }
 
 /* Averages move while we look: what has left the group by now scores 0. */
-static void score_group(const struct choice *c, const struct latency_params *p,
-    const struct times *objective, const struct times *best, enum group group,
-    const struct extent *e, float *out)
+static void score_group(const struct choice *choice,
+    const struct latency_params *p, const struct times *objective,
+    const struct times *best, enum group group, const struct extent *e,
+    float *out)
 {
-	struct scale s = scale_of(p, e);
+	const struct choice c = *choice;
+	const struct scale s = scale_of(p, e);
 	bool is_most = p->strategy == STRATEGY_MOST && group == GROUP_FAST;
 
-	for (size_t i = 0; i < c->n; i++) {
+	for (size_t i = 0; i < c.n; i++) {
 		struct times h;
 		double x;
 
@@ -261,42 +263,34 @@ static void score_group(const struct choice *c, const struct latency_params *p,
 			out[i] = 0.0f;
 			continue;
 		}
-		h = headroom_at(c, i, objective, best);
+		h = headroom_at(&c, i, objective, best);
 		x = s.at + s.by[TTFT] * size_of(h.us[TTFT]) +
 		    s.by[TOKEN] * size_of(h.us[TOKEN]);
 
-		out[i] = group_of(c, i, &h) != group ? 0.0f :
+		out[i] = group_of(&c, i, &h) != group ? 0.0f :
 		    0.01f + 0.99f * clamped(is_most ? x : 1.0 - x);
 	}
 }
 
 /* ---- while nothing is known ---- */
 
-static uint64_t queue_at(const struct choice *c, size_t i)
-{
-	return (uint64_t)c->view->stats[c->rows[i]].queued + c->unsettled[i];
-}
-
-static bool is_fresh(const struct choice *c, size_t i)
-{
-	return c->view->stats[c->rows[i]].health == ENDPOINT_FRESH;
-}
-
 static void score_composite(const struct choice *c,
     const struct latency_params *p, float *out)
 {
 	float sum = p->kv_weight + p->queue_weight + p->prefix_weight;
 	size_t n_blocks = c->request->n_blocks;
-	uint64_t most = 0;
+	uint32_t most = 0;
 
-	for (size_t i = 0; i < c->n; i++)
-		if (is_fresh(c, i) && queue_at(c, i) > most)
-			most = queue_at(c, i);
 	for (size_t i = 0; i < c->n; i++) {
-		float room = is_fresh(c, i) ?
-		    1.0f - c->view->stats[c->rows[i]].kv_used : 0.0f;
-		float queue = !is_fresh(c, i) ? 0.0f : most == 0 ? 1.0f :
-		    (float)(most - queue_at(c, i)) / (float)most;
+		uint32_t queued = choice_queued(c, i) & choice_fresh(c, i);
+
+		most = queued > most ? queued : most;
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		bool is_fresh = choice_fresh(c, i);
+		float room = is_fresh ? 1.0f - choice_kv_used(c, i) : 0.0f;
+		float queue = !is_fresh ? 0.0f : most == 0 ? 1.0f :
+		    (float)(most - choice_queued(c, i)) / (float)most;
 		float held = n_blocks == 0 ? 0.0f :
 		    (float)c->matched[i] / (float)n_blocks;
 
@@ -328,5 +322,6 @@ const struct scorer scorer_latency = {
 	.differs = "averages that were observed instead of predictions; needs "
 	    "feedback",
 	.params = &table,
+	.wants_live = true,
 	.score = latency_score,
 };

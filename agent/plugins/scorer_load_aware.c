@@ -10,8 +10,8 @@
  */
 #include "plugins/plugins.h"
 
+#include "columns.h"
 #include "conf.h"
-#include "endpoints.h"
 
 struct load_params {
 	uint32_t threshold;
@@ -30,19 +30,19 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-static void load_score(const struct choice *c, const void *params, float *out)
+static void load_score(const struct choice *choice, const void *params, float *out)
 {
+	const struct choice c = *choice;
 	const struct load_params *p = params;
-	float scale = 1.0f / (float)p->threshold;
+	uint32_t threshold = p->threshold;
+	float scale = 1.0f / (float)threshold;
 
-	for (size_t i = 0; i < c->n; i++) {
-		const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
-		uint64_t q = (uint64_t)s->queued + c->unsettled[i];
+	for (size_t i = 0; i < c.n; i++) {
+		uint32_t q = choice_queued(&c, i);
+		float score = q < threshold ?
+		    0.5f - 0.5f * scale * (float)q : 0.0f;
 
-		if (s->health != ENDPOINT_FRESH || q >= p->threshold)
-			out[i] = 0.0f;
-		else
-			out[i] = 0.5f - 0.5f * scale * (float)q;
+		out[i] = choice_fresh(&c, i) ? score : 0.0f;
 	}
 }
 

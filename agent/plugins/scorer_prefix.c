@@ -40,21 +40,20 @@ static float squared(float v)
 	return v < 1.0f ? v * v : 1.0f;
 }
 
-static void prefix_score(const struct choice *c, const void *params, float *out)
+static void prefix_score(const struct choice *choice, const void *params, float *out)
 {
+	const struct choice c = *choice;
 	const struct prefix_scorer_params *p = params;
-	float share = c->request->n_blocks > 0 ?
-	    1.0f / (float)c->request->n_blocks : 0.0f;
-	float scaled = (float)c->view->block_bytes /
+	float weight = p->length_weight;
+	float share = c.request->n_blocks > 0 ?
+	    1.0f / (float)c.request->n_blocks : 0.0f;
+	float scaled = (float)c.view->block_bytes /
 	    (PROMPT_TOKEN_BYTES * p->scale_tokens);
 
-	for (size_t i = 0; i < c->n; i++) {
-		float matched = (float)c->matched[i];
-
-		out[i] = (1.0f - p->length_weight) * share * matched;
-		if (p->length_weight > 0)
-			out[i] += p->length_weight * squared(matched * scaled);
-	}
+	for (size_t i = 0; i < c.n; i++)
+		out[i] = (1.0f - weight) * share * (float)c.matched[i];
+	for (size_t i = 0; weight > 0 && i < c.n; i++)
+		out[i] += weight * squared((float)c.matched[i] * scaled);
 }
 
 /* Its parameters are those of the producer inside: picker_config_types.c. */

@@ -10,42 +10,13 @@
  */
 #include "plugins/plugins.h"
 
-#include "endpoints.h"
-
-static int is_fresh(const struct choice *c, size_t i)
-{
-	return c->view->stats[c->rows[i]].health == ENDPOINT_FRESH;
-}
-
-/* 64 bits: what an engine claims may be anything, and must not wrap to nothing. */
-static uint64_t queue_of(const struct choice *c, size_t i)
-{
-	return (uint64_t)c->view->stats[c->rows[i]].queued + c->unsettled[i];
-}
+#include "columns.h"
 
 static void queue_score(const struct choice *c, const void *params,
     float *out)
 {
-	uint64_t least = UINT64_MAX, most = 0;
-
 	(void)params;
-	for (size_t i = 0; i < c->n; i++) {
-		uint64_t q = queue_of(c, i);
-
-		if (!is_fresh(c, i))
-			continue;
-		least = q < least ? q : least;
-		most = q > most ? q : most;
-	}
-	for (size_t i = 0; i < c->n; i++) {
-		uint64_t q = queue_of(c, i);
-
-		if (!is_fresh(c, i))
-			out[i] = 0.0f;
-		else
-			out[i] = most == least ? 1.0f :
-			    (float)(most - q) / (float)(most - least);
-	}
+	score_fewest(c, choice_queued, out);
 }
 
 const struct scorer scorer_queue = {

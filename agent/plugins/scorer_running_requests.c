@@ -10,41 +10,13 @@
  */
 #include "plugins/plugins.h"
 
-#include "endpoints.h"
-
-static bool is_fresh(const struct choice *c, size_t i)
-{
-	return c->view->stats[c->rows[i]].health == ENDPOINT_FRESH;
-}
-
-static uint64_t running_at(const struct choice *c, size_t i)
-{
-	return (uint64_t)c->view->stats[c->rows[i]].running + c->unsettled[i];
-}
+#include "columns.h"
 
 static void running_score(const struct choice *c, const void *params,
     float *out)
 {
-	uint64_t least = UINT64_MAX, most = 0;
-
 	(void)params;
-	for (size_t i = 0; i < c->n; i++) {
-		uint64_t r = running_at(c, i);
-
-		if (!is_fresh(c, i))
-			continue;
-		least = r < least ? r : least;
-		most = r > most ? r : most;
-	}
-	for (size_t i = 0; i < c->n; i++) {
-		uint64_t r = running_at(c, i);
-
-		if (!is_fresh(c, i))
-			out[i] = 0.0f;
-		else
-			out[i] = most == least ? 1.0f :
-			    (float)(most - r) / (float)(most - least);
-	}
+	score_fewest(c, choice_running, out);
 }
 
 const struct scorer scorer_running_requests = {

@@ -12,8 +12,8 @@
  */
 #include "plugins/plugins.h"
 
+#include "columns.h"
 #include "conf.h"
-#include "endpoints.h"
 #include "prompt.h"
 #include "request.h"
 
@@ -39,24 +39,23 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-static uint64_t uncached_tokens(const struct choice *c, size_t i)
-{
-	uint64_t bytes = c->request->prompt_bytes + c->request->unseen_bytes;
-	uint64_t held = (uint64_t)c->matched[i] * c->view->block_bytes;
-
-	return bytes > held ? (bytes - held) / PROMPT_TOKEN_BYTES : 0;
-}
-
-static void token_score(const struct choice *c, const void *params, float *out)
+/* Of blocks of whole tokens. Floats: exact for 16 million tokens, near beyond. */
+static void token_score(const struct choice *choice, const void *params,
+    float *out)
 {
 	const struct token_params *p = params;
-	float scale = 1.0f / (float)p->threshold;
+	const struct choice c = *choice;
+	float prompt = (float)((c.request->prompt_bytes +
+	    c.request->unseen_bytes) / PROMPT_TOKEN_BYTES);
+	float block = (float)(c.view->block_bytes / PROMPT_TOKEN_BYTES);
+	float threshold = (float)p->threshold, scale = 1.0f / threshold;
 
-	for (size_t i = 0; i < c->n; i++) {
-		uint64_t t = live_count_get(&endpoint_live(c->view,
-		    c->rows[i])->tokens) + uncached_tokens(c, i);
+	for (size_t i = 0; i < c.n; i++) {
+		float held = block * (float)c.matched[i];
+		float own = prompt > held ? prompt - held : 0.0f;
+		float t = own + (float)choice_tokens(&c, i);
 
-		out[i] = t < p->threshold ? 1.0f - scale * (float)t : 0.0f;
+		out[i] = t < threshold ? 1.0f - scale * t : 0.0f;
 	}
 }
 
@@ -64,5 +63,6 @@ const struct scorer scorer_token_load = {
 	.name = "token-load-scorer",
 	.differs = "first tokens and ends are told by HAProxy: set feedback",
 	.params = &table,
+	.wants_live = true,
 	.score = token_score,
 };

@@ -34,8 +34,9 @@ static struct choice choice_of(const struct row *r, size_t n)
 		unsettled[i] = r[i].unsettled;
 		matched[i] = r[i].matched;
 	}
-	return (struct choice){ &pool.view, &request, rows, n, unsettled,
-		matched, 0, NULL };
+	return (struct choice){ .view = &pool.view, .request = &request,
+		.rows = rows, .n = n, .unsettled = unsettled,
+		.matched = matched };
 }
 
 /* With the parameters that it has by default. */
