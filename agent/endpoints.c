@@ -5,11 +5,16 @@
 
 #include "hash.h"
 
-uint64_t endpoint_label_id(const char *key)
+uint64_t endpoint_value_id(struct span value)
 {
-	uint64_t id = hash_bytes(key, strlen(key), 0);
+	uint64_t id = hash_bytes(value.ptr, value.len, 0);
 
 	return id != 0 ? id : 1;
+}
+
+uint64_t endpoint_label_id(const char *key)
+{
+	return endpoint_value_id(span_of(key));
 }
 
 static int compare(struct span a, struct span b)

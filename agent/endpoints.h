@@ -21,6 +21,7 @@
 #include "span.h"
 
 struct label;
+struct label_columns;
 struct pool_options;
 struct prefix_index;
 struct schedule;
@@ -37,6 +38,9 @@ struct endpoint {
 
 /* What stands for a label's key where thousands are looked at. Never 0. */
 uint64_t endpoint_label_id(const char *key);
+
+/* And for a label's value. */
+uint64_t endpoint_value_id(struct span value);
 
 enum endpoint_health {
 	ENDPOINT_FRESH,		/* its numbers are younger than stale_ms */
@@ -63,6 +67,7 @@ struct endpoint_view {
 	const struct endpoint *endpoints;	/* sorted by name */
 	const struct endpoint_stats *stats;
 	const struct endpoint_extras *extras;	/* by row; NULL: there are none */
+	const struct label_columns *labels;	/* NULL: endpoints have them only */
 	size_t n_slots;				/* all slots are below this */
 	struct endpoint_live *live;		/* by slot; the one thing written */
 	struct prefix_index *prefix;		/* by slot */

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "discover.h"
 #include "home.h"
+#include "label_columns.h"
 #include "log.h"
 #include "must.h"
 #include "outlier.h"
@@ -28,6 +29,7 @@ struct membership {
 	unsigned refs;
 	size_t n;
 	struct home **homes;		/* one reference each */
+	struct label_columns *labels;
 	struct endpoint endpoints[];
 };
 
@@ -50,6 +52,7 @@ static void membership_unref(struct membership *m)
 	for (size_t i = 0; i < m->n; i++)
 		home_unref(m->homes[i]);
 	free(m->homes);
+	free(m->labels);
 	free(m);
 }
 
@@ -66,12 +69,9 @@ static struct membership *membership_new(struct target *const *targets,
 		free(m);
 		return NULL;
 	}
-	m->refs = 1;
-	m->n = n;
 	for (size_t i = 0; i < n; i++) {
 		struct home *h = target_home(targets[i]);
 
-		h->refs++;
 		m->homes[i] = h;
 		m->endpoints[i] = (struct endpoint){
 			.name = span_of(h->name),
@@ -82,6 +82,15 @@ static struct membership *membership_new(struct target *const *targets,
 			.label_ids = h->label_ids,
 		};
 	}
+	m->labels = label_columns_new(m->endpoints, n);
+	if (m->labels == NULL) {
+		free(m->homes);
+		free(m);
+		return NULL;
+	}
+	for (; m->n < n; m->n++)
+		m->homes[m->n]->refs++;
+	m->refs = 1;
 	return m;
 }
 
@@ -359,6 +368,7 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 		.n_endpoints = n,
 		.endpoints = n > 0 ? p->members->endpoints : NULL,
 		.stats = v->stats,
+		.labels = n > 0 ? p->members->labels : NULL,
 		.extras = v->extras,
 		.n_slots = p->n_slots,
 		.live = p->live,

@@ -38,16 +38,15 @@ static void topology_filter(const struct choice *c, const void *params,
 	const struct topology_filter_params *p = params;
 	const struct endpoint *peer = topology_peer(c);
 	struct topology place;
-	struct topology_near near;
+	struct topology_rows t;
 	bool is_any_near = false;
 
 	if (peer == NULL)
 		return;
 	place = topology_of(peer);
-	near = topology_near(&place);
+	t = topology_rows(c->view, &place);
 	for (size_t i = 0; i < c->n; i++) {
-		keep[i] = topology_level(&near,
-		    &c->view->endpoints[c->rows[i]]) <= p->min_affinity;
+		keep[i] = topology_level_at(&t, c, i) <= p->min_affinity;
 		is_any_near |= keep[i];
 	}
 	if (!is_any_near)

@@ -7,12 +7,15 @@
 
 #include "arena.h"
 #include "endpoints.h"
+#include "label_columns.h"
 #include "options.h"
 #include "plugin.h"
 
-struct label_key label_key(const char *text)
+struct label_key label_key(const struct endpoint_view *view, const char *text)
 {
-	return (struct label_key){ text, endpoint_label_id(text) };
+	uint64_t id = endpoint_label_id(text);
+
+	return (struct label_key){ text, id, label_column(view->labels, id) };
 }
 
 /* Ids lie side by side; each key's text is a cache line somewhere. */
@@ -27,9 +30,17 @@ const char *label_find(const struct endpoint *e, const struct label_key *key)
 
 const char *label_value(const struct endpoint *e, const char *key)
 {
-	const struct label_key k = label_key(key);
+	const struct label_key k = { key, endpoint_label_id(key), NULL };
 
 	return label_find(e, &k);
+}
+
+uint64_t label_value_id(const struct choice *c, size_t i,
+    const struct label_key *key)
+{
+	const char *value = label_find(&c->view->endpoints[c->rows[i]], key);
+
+	return value != NULL ? endpoint_value_id(span_of(value)) : 0;
 }
 
 bool label_is_one_of(const char *value, const char *const *values, size_t n)
@@ -45,7 +56,7 @@ bool label_is_one_of(const char *value, const char *const *values, size_t n)
 void label_keep(const struct choice *c, const struct label_rule *rule,
     bool *keep)
 {
-	const struct label_key key = label_key(rule->key);
+	const struct label_key key = label_key(c->view, rule->key);
 
 	for (size_t i = 0; i < c->n; i++) {
 		const char *value = label_find(

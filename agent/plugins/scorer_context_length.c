@@ -43,6 +43,8 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
+enum { MEMO = 16 };
+
 struct range {
 	uint64_t min, max;
 };
@@ -106,21 +108,42 @@ static const char *label_at(const struct choice *c, size_t i,
 	return label_find(&c->view->endpoints[c->rows[i]], key);
 }
 
-static void length_score(const struct choice *c, const void *params, float *out)
+static float score_of(const char *label, uint64_t length)
 {
-	const struct length_params *p = params;
-	const struct label_key key = label_key(p->label);
-	uint64_t length = length_of(c->request);
 	struct range range;
 
-	for (size_t i = 0; i < c->n; i++) {
-		const char *label = label_at(c, i, &key);
+	if (label == NULL)
+		return 0.5f;
+	return parse_range(label, &range) ? fit(&range, length) : 0.0f;
+}
 
-		if (label == NULL)
-			out[i] = 0.5f;
-		else
-			out[i] = parse_range(label, &range) ?
-			    fit(&range, length) : 0.0f;
+/* What a few labels came to. A pool has a handful, on thousands of endpoints. */
+struct memo {
+	uint64_t ids[MEMO];
+	float scores[MEMO];
+};
+
+static void length_score(const struct choice *choice, const void *params,
+    float *out)
+{
+	const struct length_params *p = params;
+	const struct choice c = *choice;
+	const struct label_key key = label_key(c.view, p->label);
+	uint64_t length = length_of(c.request);
+	struct memo memo;
+
+	for (size_t k = 0; k < MEMO; k++)
+		memo.ids[k] = k + 1;	/* of an id that belongs elsewhere */
+	for (size_t i = 0; i < c.n; i++) {
+		uint64_t id = label_id_at(&c, i, &key);
+		size_t at = id % MEMO;
+
+		if (memo.ids[at] != id) {
+			memo.ids[at] = id;
+			memo.scores[at] = score_of(label_at(&c, i, &key),
+			    length);
+		}
+		out[i] = memo.scores[at];
 	}
 }
 
@@ -128,7 +151,7 @@ static void length_filter(const struct choice *c, const void *params,
     bool *keep)
 {
 	const struct length_params *p = params;
-	const struct label_key key = label_key(p->label);
+	const struct label_key key = label_key(c->view, p->label);
 	uint64_t length = length_of(c->request);
 	struct range range;
 

@@ -32,22 +32,20 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-static void affinity_score(const struct choice *c, const void *params,
+static void affinity_score(const struct choice *choice, const void *params,
     float *out)
 {
 	const struct affinity_params *p = params;
-	const struct label_key key = label_key(p->label);
-	struct span wanted;
-	bool is_asked = request_header(c->request, p->header, &wanted) &&
-	    wanted.len > 0;
+	const struct choice c = *choice;
+	const struct label_key key = label_key(c.view, p->label);
+	struct span header;
+	bool is_asked = request_header(c.request, p->header, &header) &&
+	    header.len > 0;
+	uint64_t wanted = is_asked ? endpoint_value_id(header) : 0;
 
-	for (size_t i = 0; i < c->n; i++) {
-		const char *value = is_asked ? label_find(
-		    &c->view->endpoints[c->rows[i]], &key) : NULL;
-
-		out[i] = value != NULL && span_is_text(wanted, value) ?
+	for (size_t i = 0; i < c.n; i++)
+		out[i] = is_asked && label_id_at(&c, i, &key) == wanted ?
 		    1.0f : 0.0f;
-	}
 }
 
 const struct scorer scorer_header_label_affinity = {

@@ -51,17 +51,17 @@ static const float worth[] = {
 	[TOPOLOGY_NONE] = 0.0f,
 };
 
-static void topology_score(const struct choice *c, const void *params,
+static void topology_score(const struct choice *choice, const void *params,
     float *out)
 {
 	const struct topology_params *p = params;
-	const struct endpoint *peer = topology_peer(c);
+	const struct choice c = *choice;
+	const struct endpoint *peer = topology_peer(&c);
 	struct topology place = peer != NULL ? topology_of(peer) : p->own;
-	const struct topology_near near = topology_near(&place);
+	const struct topology_rows t = topology_rows(c.view, &place);
 
-	for (size_t i = 0; i < c->n; i++)
-		out[i] = worth[topology_level(&near,
-		    &c->view->endpoints[c->rows[i]])];
+	for (size_t i = 0; i < c.n; i++)
+		out[i] = worth[topology_level_at(&t, &c, i)];
 }
 
 const struct scorer scorer_topology_affinity = {

@@ -3,12 +3,10 @@
  */
 #include "plugins/topology.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-#include "endpoints.h"
+#include "label_columns.h"
 #include "options.h"
-#include "plugin.h"
 #include "plugins/address_list.h"
 #include "plugins/label.h"
 #include "request.h"
@@ -61,6 +59,26 @@ enum topology_level topology_level(const struct topology_near *near,
 			nearest = level;
 	}
 	return (enum topology_level)nearest;
+}
+
+/* What the place does not say is a value that nobody has. */
+struct topology_rows topology_rows(const struct endpoint_view *view,
+    const struct topology *place)
+{
+	struct topology_rows t = { .near = topology_near(place),
+		.is_quick = view->labels != NULL };
+
+	for (size_t k = 0; t.is_quick && k < TOPOLOGY_NONE; k++) {
+		bool is_said = place->at[k] != NULL;
+
+		t.columns[k] = is_said ?
+		    label_column(view->labels, t.near.ids[k]) :
+		    view->labels->none;
+		t.values[k] = is_said ?
+		    endpoint_value_id(span_of(place->at[k])) : 1;
+		t.is_quick = t.columns[k] != NULL;
+	}
+	return t;
 }
 
 struct topology topology_of(const struct endpoint *e)

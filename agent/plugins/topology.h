@@ -8,11 +8,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct choice;
-struct endpoint;
+#include "endpoints.h"
+#include "plugin.h"
 
 enum topology_level {
 	TOPOLOGY_HOST,
@@ -43,6 +44,31 @@ struct topology_near topology_near(const struct topology *place);
 /* The level that `e` shares with it: its labels are looked at once. */
 enum topology_level topology_level(const struct topology_near *near,
     const struct endpoint *e);
+
+/* The same for candidates. */
+struct topology_rows {
+	struct topology_near near;
+	bool is_quick;		/* the rest is set */
+	const uint64_t *columns[TOPOLOGY_NONE];
+	uint64_t values[TOPOLOGY_NONE];
+};
+
+struct topology_rows topology_rows(const struct endpoint_view *view,
+    const struct topology *place);
+
+static inline enum topology_level topology_level_at(
+    const struct topology_rows *t, const struct choice *c, size_t i)
+{
+	enum topology_level nearest = TOPOLOGY_NONE;
+	uint32_t row = c->rows[i];
+
+	if (!t->is_quick)
+		return topology_level(&t->near, &c->view->endpoints[row]);
+	for (int k = TOPOLOGY_REGION; k >= TOPOLOGY_HOST; k--)
+		nearest = t->columns[k][row] == t->values[k] ?
+		    (enum topology_level)k : nearest;
+	return nearest;
+}
 
 /*
  * The endpoint that this request is to be near to, or NULL: the one that an earlier

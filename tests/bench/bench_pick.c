@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "endpoints.h"
 #include "fault.h"
+#include "label_columns.h"
 #include "lora.h"
 #include "options.h"
 #include "pick.h"
@@ -47,6 +48,7 @@ struct fixture {
 	struct endpoint_stats *stats;
 	struct endpoint_extras *extras;
 	uint64_t (*ids)[LABELS];
+	struct label_columns *labels;
 	char (*names)[24];
 };
 
@@ -95,6 +97,8 @@ static void add_what_scorers_want(struct fixture *f, struct rng *rng)
 		live_count_add(&l->tokens, rng_below(rng, 100000));
 	}
 	f->view.extras = f->extras;
+	f->labels = label_columns_new(f->endpoints, n);
+	f->view.labels = f->labels;
 }
 
 static void drop_extras(struct fixture *f)
@@ -103,6 +107,7 @@ static void drop_extras(struct fixture *f)
 		free((void *)f->extras[0].lora);
 	free(f->extras);
 	free(f->ids);
+	free(f->labels);
 }
 
 /* Every scorer that plugins.c lists, by a document that asks for it. */
@@ -149,6 +154,7 @@ static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 
 	f->extras = NULL;
 	f->ids = NULL;
+	f->labels = NULL;
 	f->endpoints = calloc(n, sizeof(*f->endpoints));
 	f->stats = calloc(n, sizeof(*f->stats));
 	f->names = calloc(n, sizeof(*f->names));

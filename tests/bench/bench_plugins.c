@@ -17,6 +17,7 @@
 #include "endpoints.h"
 #include "extras.h"
 #include "fault.h"
+#include "label_columns.h"
 #include "lora.h"
 #include "options.h"
 #include "plugin.h"
@@ -75,6 +76,7 @@ struct fixture {
 	char names[N_MAX][24], addrs[N_MAX][24];
 	struct label labels[N_MAX][LABELS];
 	uint64_t ids[N_MAX][LABELS];
+	struct label_columns *columns;
 	uint32_t rows[N_MAX], unsettled[N_MAX];
 	uint16_t matched[N_MAX];
 	char header_block[2048];
@@ -188,6 +190,8 @@ static struct fixture *fixture_new(void)
 		.options = &options };
 	for (size_t i = 0; i < N_MAX; i++)
 		put_endpoint(f, i, extras, &rng);
+	f->columns = label_columns_new(f->endpoints, N_MAX);
+	f->view.labels = f->columns;
 	put_request(f);
 	f->choice = (struct choice){ .view = &f->view,
 		.request = &f->request, .rows = f->rows,
@@ -199,6 +203,7 @@ static void fixture_free(struct fixture *f)
 {
 	free((void *)f->extras[0].lora);
 	free((void *)f->extras[0].attributes);
+	free(f->columns);
 	live_release(f->view.live, N_MAX);
 	free(f);
 }
