@@ -15,14 +15,6 @@ uint64_t lora_name(struct span name)
 	return hash_bytes(name.ptr, name.len, 0);
 }
 
-enum lora_state lora_find(const struct lora_set *set, uint64_t name)
-{
-	for (size_t i = 0; i < set->n; i++)
-		if (set->names[i] == name)
-			return i < set->n_running ? LORA_RUNNING : LORA_WAITING;
-	return LORA_ABSENT;
-}
-
 /* One too long to be an adapter that we keep is none. */
 uint64_t lora_spelled(struct span raw)
 {
@@ -35,11 +27,6 @@ uint64_t lora_spelled(struct span raw)
 			raw = (struct span){ name, len };
 	}
 	return lora_name(raw);
-}
-
-bool lora_has_room(const struct lora_set *set)
-{
-	return set->n < set->max && !set->is_cut;
 }
 
 static void add_name(struct lora_set *set, struct span raw)

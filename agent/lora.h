@@ -49,7 +49,18 @@ static inline size_t lora_bytes(size_t n)
 void lora_read(struct lora_set *set, struct span raw,
     const struct lora_labels *labels);
 
-enum lora_state lora_find(const struct lora_set *set, uint64_t name);
+/* Inline: asked of every endpoint for a pick. */
+static inline enum lora_state lora_find(const struct lora_set *set,
+    uint64_t name)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (set->names[i] == name)
+			return i < set->n_running ? LORA_RUNNING : LORA_WAITING;
+	return LORA_ABSENT;
+}
 
 /* Could it take one more? One that named more than we keep is taken to be full. */
-bool lora_has_room(const struct lora_set *set);
+static inline bool lora_has_room(const struct lora_set *set)
+{
+	return set->n < set->max && !set->is_cut;
+}

@@ -29,8 +29,8 @@
  */
 #include "plugins/plugins.h"
 
+#include "columns.h"
 #include "conf.h"
-#include "endpoints.h"
 #include "lora.h"
 #include "prompt.h"
 #include "request.h"
@@ -63,55 +63,113 @@ static const struct conf_table table = {
 static const float score_scale_ms = 1000.0f;
 static const float noise = 1.5f;	/* a rate that differs by less is the same */
 
+/* The same for all candidates. */
+struct question {
+	const struct endpoint_pace *paces;	/* by slot; NULL: nothing is known */
+	float prompt_bytes, block_bytes;
+	float usual_rate, high_rate, low_rate;
+};
+
 /* What is known of candidate i, read once: counts move while we look. */
 struct outlook {
 	const struct endpoint_pace *pace;	/* NULL: nothing is */
-	float requests, tokens, own;
+	float requests, tokens, own, token_ms;
 	uint32_t batch;
 	bool is_booked;
 };
 
-static const struct endpoint_pace *pace_of(const struct choice *c, size_t i)
+static inline const struct endpoint_pace *pace_of(const struct choice *c,
+    const struct endpoint_pace *paces, size_t i)
 {
-	const struct pool_live *pool = c->view->pool_live;
-
-	return pool == NULL || pool->pace == NULL ? NULL :
-	    &pool->pace[c->view->stats[c->rows[i]].slot];
+	return paces == NULL ? NULL : &paces[choice_stats(c, i)->slot];
 }
 
-static float own_tokens(const struct choice *c, size_t i)
+static inline float learned_rate(const struct endpoint_pace *pace)
 {
-	uint64_t bytes = c->request->prompt_bytes + c->request->unseen_bytes;
-	uint64_t held = (uint64_t)c->matched[i] * c->view->block_bytes;
+	float rate = pace == NULL ? 0.0f : ewma_get(&pace->prefill_rate);
 
-	return bytes > held ?
-	    (float)(bytes - held) / (float)PROMPT_TOKEN_BYTES : 0.0f;
+	return rate > 0.0f ? rate : 0.0f;
+}
+
+static float usual_rate(const struct choice *choice,
+    const struct endpoint_pace *paces, const struct ttft_params *p)
+{
+	const struct choice c = *choice;
+	float sum = 0.0f, rate;
+	size_t n = 0;
+
+	for (size_t i = 0; paces != NULL && i < c.n; i++) {
+		rate = learned_rate(pace_of(&c, paces, i));
+		sum += rate;
+		n += rate > 0.0f;
+	}
+	return n > 0 ? sum / (float)n : p->peak_rate;
+}
+
+static struct question question_of(const struct choice *c,
+    const struct ttft_params *p)
+{
+	const struct pool_live *pool = c->view->pool_live;
+	const struct endpoint_pace *paces = pool != NULL ? pool->pace : NULL;
+	float usual = usual_rate(c, paces, p);
+
+	return (struct question){ .paces = paces,
+		.prompt_bytes = (float)(c->request->prompt_bytes +
+		    c->request->unseen_bytes),
+		.block_bytes = (float)c->view->block_bytes,
+		.usual_rate = usual, .high_rate = noise * usual,
+		.low_rate = usual / noise };
+}
+
+/*
+ * Of one that has not been seen at work, or whose rate is near the others': what all
+ * do on average. Whoever seems a little faster, or is assumed to be, would draw
+ * everybody.
+ */
+static inline float rate_of(const struct question *q,
+    const struct endpoint_pace *pace)
+{
+	float rate = learned_rate(pace);
+
+	return rate > q->high_rate || (rate > 0.0f && rate < q->low_rate) ?
+	    rate : q->usual_rate;
+}
+
+static inline float own_tokens(const struct choice *c,
+    const struct question *q, size_t i)
+{
+	float held = q->block_bytes * (float)c->matched[i];
+
+	return q->prompt_bytes > held ? (q->prompt_bytes - held) /
+	    (float)PROMPT_TOKEN_BYTES : 0.0f;
 }
 
 /* Other pickers' requests show on the page only, ours of this instant not yet. */
-static struct outlook outlook_of(const struct choice *c, size_t i)
+static inline struct outlook outlook_of(const struct choice *c,
+    const struct question *q, size_t i)
 {
-	const struct endpoint_stats *s = &c->view->stats[c->rows[i]];
-	const struct endpoint_live *l = endpoint_live(c->view, c->rows[i]);
-	uint32_t booked = live_count_get(&l->requests);
-	float waiting = (float)s->queued + (float)c->unsettled[i];
-	bool is_fresh = s->health == ENDPOINT_FRESH;
-	struct outlook o = { .pace = pace_of(c, i), .own = own_tokens(c, i),
+	uint32_t booked = choice_requests(c, i);
+	bool is_fresh = choice_fresh(c, i);
+	float waiting = (float)choice_queued(c, i);
+	float told = waiting + (float)choice_stats(c, i)->running;
+	struct outlook o = { .pace = pace_of(c, q->paces, i),
+		.own = own_tokens(c, q, i),
 		.requests = (float)booked, .is_booked = booked > 0,
-		.tokens = (float)live_count_get(&l->tokens) };
+		.tokens = (float)choice_tokens(c, i) };
 
-	if (is_fresh && waiting + (float)s->running > o.requests)
-		o.requests = waiting + (float)s->running;
+	if (is_fresh && told > o.requests)
+		o.requests = told;
 	if (!o.is_booked)	/* nothing tells of first tokens and ends */
 		o.tokens = (is_fresh ? waiting : (float)c->unsettled[i]) *
 		    o.own;
+	o.token_ms = 1000.0f / rate_of(q, o.pace);
 	if (o.pace != NULL)
 		o.batch = atomic_load_explicit(&o.pace->batch,
 		    memory_order_relaxed);
 	return o;
 }
 
-static float place_ms(const struct outlook *o)
+static inline float place_ms(const struct outlook *o)
 {
 	float serve_us;
 
@@ -122,44 +180,10 @@ static float place_ms(const struct outlook *o)
 	    (o->requests - (float)o->batch + 1.0f) / (float)o->batch;
 }
 
-static float learned_rate(const struct endpoint_pace *pace)
-{
-	float rate = pace == NULL ? 0.0f : ewma_get(&pace->prefill_rate);
-
-	return rate > 0.0f ? rate : 0.0f;
-}
-
-/*
- * Of one that has not been seen at work, or whose rate is near the others': what all
- * do on average. Whoever seems a little faster, or is assumed to be, would draw
- * everybody.
- */
-static float rate_of(const struct endpoint_pace *pace, float usual)
-{
-	float rate = learned_rate(pace);
-
-	return rate > noise * usual || (rate > 0.0f && rate < usual / noise) ?
-	    rate : usual;
-}
-
-static float usual_rate(const struct choice *c, const struct ttft_params *p)
-{
-	float sum = 0.0f, rate;
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->n; i++) {
-		rate = learned_rate(pace_of(c, i));
-		sum += rate;
-		n += rate > 0.0f;
-	}
-	return n > 0 ? sum / (float)n : p->peak_rate;
-}
-
 /* Part of what is in flight is computed already: as much as there was time for. */
-static float ahead_ms(const struct choice *c, const struct outlook *o,
-    float rate)
+static inline float ahead_ms(const struct choice *c, const struct outlook *o)
 {
-	float most = o->tokens / rate, left;
+	float most = o->tokens * o->token_ms, left;
 
 	if (o->pace == NULL || !o->is_booked)
 		return most;
@@ -190,8 +214,8 @@ static struct adapters recall(const struct endpoint_pace *pace, uint32_t max,
 	return a;
 }
 
-static float load_ms(const struct choice *c, size_t i, uint64_t adapter,
-    const struct ttft_params *p)
+static float load_ms(const struct choice *c, size_t i,
+    const struct endpoint_pace *pace, uint64_t adapter, float once_ms)
 {
 	const struct lora_set *set = endpoint_lora(c->view, c->rows[i]);
 	struct adapters a;
@@ -199,10 +223,10 @@ static float load_ms(const struct choice *c, size_t i, uint64_t adapter,
 	if (set == NULL || set->max == 0 ||
 	    lora_find(set, adapter) != LORA_ABSENT)
 		return 0.0f;
-	a = recall(pace_of(c, i), set->max, adapter);
+	a = recall(pace, set->max, adapter);
 	if (a.is_there)
 		return 0.0f;
-	return a.is_full ? 2.0f * p->load_ms : p->load_ms;
+	return a.is_full ? 2.0f * once_ms : once_ms;
 }
 
 static bool has_lora(const struct choice *c)
@@ -210,21 +234,23 @@ static bool has_lora(const struct choice *c)
 	return c->view->extras != NULL;
 }
 
-static void ttft_score(const struct choice *c, const void *params, float *out)
+static void ttft_score(const struct choice *choice, const void *params,
+    float *out)
 {
-	const struct ttft_params *p = params;
-	uint64_t adapter = has_lora(c) ? lora_spelled(c->request->model) : 0;
-	float usual = usual_rate(c, p);
+	const struct ttft_params p = *(const struct ttft_params *)params;
+	const struct choice c = *choice;
+	const struct question q = question_of(&c, params);
+	bool asks_lora = has_lora(&c);
+	uint64_t adapter = asks_lora ? lora_spelled(c.request->model) : 0;
 
-	for (size_t i = 0; i < c->n; i++) {
-		struct outlook o = outlook_of(c, i);
-		float rate = rate_of(o.pace, usual) / 1000.0f;	/* a ms */
-		float ahead = ahead_ms(c, &o, rate), place = place_ms(&o);
-		float ms = (ahead > place ? ahead : place) + o.own / rate +
-		    o.requests * p->request_ms;
+	for (size_t i = 0; i < c.n; i++) {
+		const struct outlook o = outlook_of(&c, &q, i);
+		float ahead = ahead_ms(&c, &o), place = place_ms(&o);
+		float ms = (ahead > place ? ahead : place) +
+		    o.own * o.token_ms + o.requests * p.request_ms;
 
-		if (has_lora(c))
-			ms += load_ms(c, i, adapter, p);
+		if (asks_lora)
+			ms += load_ms(&c, i, o.pace, adapter, p.load_ms);
 		out[i] = score_scale_ms / (score_scale_ms + ms);
 	}
 }
@@ -245,15 +271,15 @@ static void ttft_picked(const struct choice *c, const void *params,
     uint32_t winner)
 {
 	struct pool_live *pool = c->view->pool_live;
-	struct outlook o = outlook_of(c, winner);
 	struct endpoint_pace *pace;
+	struct question q;
 
 	if (pool == NULL || pool->pace == NULL)
 		return;
-	pace = &pool->pace[c->view->stats[c->rows[winner]].slot];
-	keep_busy(pace, c->now_ms,
-	    (int64_t)(1000.0f * o.own / rate_of(pace,
-	    usual_rate(c, params)) + 0.5f));
+	q = question_of(c, params);
+	pace = &pool->pace[choice_stats(c, winner)->slot];
+	keep_busy(pace, c->now_ms, (int64_t)(1000.0f *
+	    own_tokens(c, &q, winner) / rate_of(&q, pace) + 0.5f));
 	if (has_lora(c))
 		pace_adapter(pace, lora_spelled(c->request->model));
 }
@@ -261,6 +287,7 @@ static void ttft_picked(const struct choice *c, const void *params,
 const struct scorer scorer_expected_ttft = {
 	.name = "expected-ttft-scorer",
 	.params = &table,
+	.wants_live = true,
 	.score = ttft_score,
 	.picked = ttft_picked,
 };

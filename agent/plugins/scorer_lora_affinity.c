@@ -10,7 +10,7 @@
  */
 #include "plugins/plugins.h"
 
-#include "endpoints.h"
+#include "columns.h"
 #include "lora.h"
 #include "request.h"
 
@@ -25,18 +25,17 @@ static float score_of(const struct lora_set *set, uint64_t adapter)
 	return state == LORA_WAITING ? 0.6f : 0.0f;
 }
 
-static void lora_affinity_score(const struct choice *c, const void *params,
-    float *out)
+static void lora_affinity_score(const struct choice *choice,
+    const void *params, float *out)
 {
-	uint64_t adapter = lora_spelled(c->request->model);
+	const struct choice c = *choice;
+	uint64_t adapter = lora_spelled(c.request->model);
 
 	(void)params;
-	for (size_t i = 0; i < c->n; i++) {
-		uint32_t row = c->rows[i];
-		const struct lora_set *set = endpoint_lora(c->view, row);
+	for (size_t i = 0; i < c.n; i++) {
+		const struct lora_set *set = endpoint_lora(c.view, c.rows[i]);
 
-		out[i] = set != NULL &&
-		    c->view->stats[row].health == ENDPOINT_FRESH ?
+		out[i] = set != NULL && choice_fresh(&c, i) ?
 		    score_of(set, adapter) : 0.0f;
 	}
 }
