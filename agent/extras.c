@@ -14,15 +14,6 @@ uint64_t attribute_key(const char *name)
 	return hash_bytes(name, strlen(name), 0);
 }
 
-const struct attribute *attribute_find(const struct attribute_set *set,
-    uint64_t key)
-{
-	for (size_t i = 0; set != NULL && i < set->n; i++)
-		if (set->items[i].key == key)
-			return &set->items[i];
-	return NULL;
-}
-
 static size_t bytes_of_lora(const struct lora_set *lora)
 {
 	return lora != NULL ? lora_bytes(lora->n) : 0;

@@ -40,9 +40,15 @@ static inline size_t attributes_bytes(size_t n)
 	return sizeof(struct attribute_set) + n * sizeof(struct attribute);
 }
 
-/* NULL: not told. */
-const struct attribute *attribute_find(const struct attribute_set *set,
-    uint64_t key);
+/* NULL: not told. Inline: asked of every endpoint for a pick. */
+static inline const struct attribute *attribute_find(
+    const struct attribute_set *set, uint64_t key)
+{
+	for (size_t i = 0; set != NULL && i < set->n; i++)
+		if (set->items[i].key == key)
+			return &set->items[i];
+	return NULL;
+}
 
 /*
  * Makes `kept` a copy of `told`, in memory of its own that extras_fini() frees. What

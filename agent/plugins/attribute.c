@@ -7,7 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "endpoints.h"
 #include "fault.h"
 #include "prom_line.h"
 
@@ -40,18 +39,4 @@ int attribute_resolve(const struct conf_input *in, const struct conf *map,
 	}
 	ref->key = attribute_key(ref->name);
 	return 0;
-}
-
-bool attribute_read(const struct choice *c, size_t i,
-    const struct attribute_ref *ref, double *value)
-{
-	uint32_t row = c->rows[i];
-	const struct attribute *a;
-
-	if (c->view->stats[row].health != ENDPOINT_FRESH)
-		return false;
-	a = attribute_find(endpoint_attributes(c->view, row), ref->key);
-	if (a != NULL)
-		*value = a->value;
-	return a != NULL;
 }

@@ -6,8 +6,8 @@
  */
 #pragma once
 
+#include "columns.h"
 #include "conf.h"
-#include "plugin.h"
 
 struct attribute_ref {
 	const char *name;
@@ -29,5 +29,13 @@ int attribute_resolve(const struct conf_input *in, const struct conf *map,
     const char *row_key, struct attribute_ref *ref);
 
 /* False: candidate i is without it. */
-bool attribute_read(const struct choice *c, size_t i,
-    const struct attribute_ref *ref, double *value);
+static inline bool attribute_read(const struct choice *c, size_t i,
+    const struct attribute_ref *ref, double *value)
+{
+	const struct attribute *a = choice_fresh(c, i) ? attribute_find(
+	    endpoint_attributes(c->view, c->rows[i]), ref->key) : NULL;
+
+	if (a != NULL)
+		*value = a->value;
+	return a != NULL;
+}

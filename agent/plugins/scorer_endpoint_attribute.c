@@ -154,12 +154,13 @@ static const struct conf_table table = {
 static struct range range_of(const struct choice *c,
     const struct attribute_ref *attribute)
 {
+	const struct attribute_ref ref = *attribute;
 	struct range r = { DBL_MAX, -DBL_MAX };
 
 	for (size_t i = 0; i < c->n; i++) {
 		double value;
 
-		if (!attribute_read(c, i, attribute, &value))
+		if (!attribute_read(c, i, &ref, &value))
 			continue;
 		r.min = value < r.min ? value : r.min;
 		r.max = value > r.max ? value : r.max;
@@ -168,7 +169,7 @@ static struct range range_of(const struct choice *c,
 }
 
 /* Halves where max - min is more than a double holds. */
-static double share_of(struct range r, double value)
+static inline double share_of(struct range r, double value)
 {
 	double width = r.max - r.min;
 
@@ -181,23 +182,27 @@ static double share_of(struct range r, double value)
 	return (value / 2 - r.min / 2) / (r.max / 2 - r.min / 2);
 }
 
-static void attribute_score(const struct choice *c, const void *params,
+static void attribute_score(const struct choice *choice, const void *params,
     float *out)
 {
-	const struct attribute_scorer_params *p = params;
-	const struct normalization *n = &p->algorithm.normalization;
-	struct range r = n->is_fixed ? n->fixed : range_of(c, &p->attribute);
+	const struct attribute_scorer_params p =
+	    *(const struct attribute_scorer_params *)params;
+	const struct normalization *n = &p.algorithm.normalization;
+	const struct choice c = *choice;
+	const struct range r = n->is_fixed ? n->fixed :
+	    range_of(&c, &p.attribute);
+	bool is_alike = r.min == r.max;
+	bool is_lower_better = p.algorithm.type == LOWER_IS_BETTER;
 
-	for (size_t i = 0; i < c->n; i++) {
+	for (size_t i = 0; i < c.n; i++) {
 		double value, share;
 
 		out[i] = 0;
-		if (!attribute_read(c, i, &p->attribute, &value))
+		if (!attribute_read(&c, i, &p.attribute, &value))
 			continue;
-		share = share_of(r, value);
-		if (p->algorithm.type == LOWER_IS_BETTER)
-			share = 1 - share;
-		out[i] = r.min == r.max ? 1.0f : (float)share;
+		share = is_alike ? 1 : share_of(r, value);
+		out[i] = (float)(is_lower_better && !is_alike ?
+		    1 - share : share);
 	}
 }
 
