@@ -202,16 +202,15 @@ static struct adapters recall(const struct endpoint_pace *pace, uint32_t max,
     uint64_t adapter)
 {
 	uint32_t n = max < PACE_ADAPTERS ? max : PACE_ADAPTERS;
-	struct adapters a = { false, pace != NULL };
 
 	for (uint32_t i = 0; pace != NULL && i < n; i++) {
 		uint64_t one = atomic_load_explicit(&pace->adapters[i],
 		    memory_order_relaxed);
 
-		a.is_there |= one == adapter;
-		a.is_full &= one != 0;
+		if (one == adapter || one == 0)	/* none is behind one of 0 */
+			return (struct adapters){ one == adapter, false };
 	}
-	return a;
+	return (struct adapters){ false, pace != NULL };
 }
 
 static float load_ms(const struct choice *c, size_t i,
