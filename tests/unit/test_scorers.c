@@ -8,11 +8,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "arena.h"
+#include "columns.h"
 #include "conf.h"
 #include "fault.h"
 #include "help.h"
+#include "label_columns.h"
 #include "pick.h"
 #include "plugins/plugins.h"
 #include "rng.h"
@@ -624,6 +627,78 @@ static void test_scores_do_not_depend_on_the_order(void **state)
 	}
 }
 
+/* As picking.c does it before it asks the scorers, and pool.c for its labels. */
+static struct label_columns *gather(struct choice *c)
+{
+	struct label_columns *columns = label_columns_new(pool.endpoints, N_MAX);
+
+	assert_non_null(columns);
+	assert_true(told_columns_init(&c->told, arena, c->n));
+	assert_true(live_columns_init(&c->live, arena, c->n));
+	told_columns_fill(&c->told, c);
+	live_columns_fill(&c->live, c);
+	pool.view.labels = columns;
+	return columns;
+}
+
+static void test_scores_are_the_same_by_columns(void **state)
+{
+	struct rng rng = { 3 };
+	struct fault why = { 0 };
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		struct row r[N_MAX];
+		struct ask ask;
+		struct request request = random_request(&rng, &ask);
+		size_t n = 1 + rng_below(&rng, N_MAX);
+		float a[N_MAX], b[N_MAX];
+
+		for (size_t i = 0; i < N_MAX; i++)
+			r[i] = random_row(&rng);
+		for (size_t k = 0; k < N_ALL; k++) {
+			const void *p = params_of(all[k].scorer->params,
+			    all[k].params, &why);
+			struct choice c = choice_of(r, N_MAX, &request);
+			struct label_columns *columns;
+
+			c.n = n;
+			all[k].scorer->score(&c, p, a);
+			columns = gather(&c);
+			all[k].scorer->score(&c, p, b);
+			pool.view.labels = NULL;
+			free(columns);
+			for (size_t i = 0; i < n; i++)
+				if (a[i] != b[i])
+					fail_msg("%s: %f, not %f",
+					    all[k].scorer->name, (double)b[i],
+					    (double)a[i]);
+		}
+		arena_reset(arena);
+	}
+}
+
+/* What is gathered is gone for good: later counts are not seen. */
+static void test_scores_are_of_one_instant(void **state)
+{
+	struct request request = { 0 };
+	struct row r[N_MAX] = { { .requests = 1 }, { .requests = 2 } };
+	struct choice c = choice_of(r, 2, &request);
+	struct fault why = { 0 };
+	const void *p = params_of(scorer_active_request.params, "{}", &why);
+	float got[2];
+
+	(void)state;
+	free(gather(&c));
+	pool.view.labels = NULL;
+	live_count_add(&pool.live[0].requests, 9);
+	scorer_active_request.score(&c, p, got);
+	assert_true(got[0] == .5f && got[1] == 0);
+	c.live = (struct live_columns){ 0 };
+	scorer_active_request.score(&c, p, got);
+	assert_true(got[0] == 0 && got[1] == .8f);
+}
+
 /* ---- the filter by length ---- */
 
 static const struct {
@@ -1008,6 +1083,8 @@ int main(void)
 		unit(test_latencies_by_hand),
 		unit(test_every_score_is_between_0_and_1),
 		unit(test_scores_do_not_depend_on_the_order),
+		unit(test_scores_are_the_same_by_columns),
+		unit(test_scores_are_of_one_instant),
 		unit(test_the_length_filter_keeps_those_made_for_it),
 		unit(test_cold_requests_go_round),
 		unit(test_only_cold_requests_are_remembered),
