@@ -119,37 +119,40 @@ static uint32_t ages_rank(const struct ages *a, uint32_t age)
 
 /* ---- the scorer ---- */
 
+/* To the end, whatever is found: eight at once are faster than a way out. */
 static bool is_cold(const struct choice *c)
 {
+	uint16_t any = 0;
+
 	for (size_t i = 0; i < c->n; i++)
-		if (c->matched[i] > 0)
-			return false;
-	return true;
+		any |= c->matched[i];
+	return any == 0;
 }
 
-static void all_alike(const struct choice *c, float score, float *out)
+static void all_alike(size_t n, float score, float *out)
 {
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < n; i++)
 		out[i] = score;
 }
 
 /* Ages are read once, and kept in `out` as they are: 16 bits fit in a float. */
-static void score_cold(const struct choice *c, float *out)
+static void score_cold(const struct choice *choice, float *out)
 {
-	uint32_t now = atomic_load_explicit(&c->view->pool_live->n_cold,
+	const struct choice c = *choice;
+	uint32_t now = atomic_load_explicit(&c.view->pool_live->n_cold,
 	    memory_order_relaxed);
-	float step = 1.0f / (float)(c->n - 1);
+	float step = 1.0f / (float)(c.n - 1);
 	struct ages ages;
 
 	ages.n_words = ages.n_never = 0;
-	for (size_t i = 0; i < c->n; i++) {
-		uint32_t age = age_of(c, i, now);
+	for (size_t i = 0; i < c.n; i++) {
+		uint32_t age = age_of(&c, i, now);
 
 		ages_add(&ages, age);
 		out[i] = (float)age;
 	}
 	ages_count(&ages);
-	for (size_t i = 0; i < c->n; i++) {
+	for (size_t i = 0; i < c.n; i++) {
 		uint32_t age = (uint32_t)out[i];
 
 		out[i] = age == NEVER ? 1.0f :
@@ -166,9 +169,9 @@ static void lru_score(const struct choice *c, const void *params, float *out)
 {
 	(void)params;
 	if (!is_cold(c))
-		all_alike(c, 0.5f, out);
+		all_alike(c->n, 0.5f, out);
 	else if (c->n == 1 || !has_memory(c))
-		all_alike(c, 1.0f, out);
+		all_alike(c->n, 1.0f, out);
 	else
 		score_cold(c, out);
 }
