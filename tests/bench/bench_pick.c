@@ -72,6 +72,15 @@ static struct {
 	struct attribute load;
 } attributes = { { .n = 1 }, { 0, 0.25 } };
 
+/* As if each had been at work, and its batch were full in one of three. */
+static void add_pace(struct endpoint_pace *p, struct rng *rng)
+{
+	ewma_add(&p->prefill_rate, (float)(4000 + rng_below(rng, 20000)), 1);
+	ewma_add(&p->serve_us, (float)(1e6 + rng_below(rng, 9000000)), 1);
+	atomic_store(&p->batch, 24);
+	atomic_store(&p->busy_until_ms, rng_below(rng, 3000));
+}
+
 /* What some scorers look at beside numbers. */
 static void add_what_scorers_want(struct fixture *f, struct rng *rng)
 {
@@ -95,6 +104,7 @@ static void add_what_scorers_want(struct fixture *f, struct rng *rng)
 		ewma_add(&l->token_us, (float)(1e4 + rng_below(rng, 40000)), 1);
 		live_count_add(&l->requests, rng_below(rng, 32));
 		live_count_add(&l->tokens, rng_below(rng, 100000));
+		add_pace(&f->view.pool_live->pace[i], rng);
 	}
 	f->view.extras = f->extras;
 	f->labels = label_columns_new(f->endpoints, n);
