@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "arena.h"
 #include "columns.h"
@@ -210,27 +213,31 @@ static void filter_all(struct picking *p)
 	}
 }
 
-/*
- * NaN becomes 0. What is above 0 is in the order of its bits: gcc makes half as many
- * instructions of the second comparison where it is one of integers.
- */
 static inline float clamped(float v)
 {
-	const float one = 1.0f;
-	int32_t bits, most;
-
-	memcpy(&most, &one, sizeof(most));
-	memcpy(&bits, &v, sizeof(bits));
-	bits = v > 0.0f ? bits : 0;
-	bits = bits < most ? bits : most;
-	memcpy(&v, &bits, sizeof(v));
-	return v;
+	return v > 1.0f ? 1.0f : v > 0.0f ? v : 0.0f;	/* NaN becomes 0 */
 }
 
+/*
+ * For every scorer and candidate. gcc makes four times as many instructions of
+ * clamped(), since it must not know that this is what minps and maxps do.
+ */
 static void add_weighted(float *restrict sum, const float *restrict score,
     float weight, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	size_t i = 0;
+
+#if defined(__SSE2__)
+	for (; i + 4 <= n; i += 4) {
+		__m128 v = _mm_max_ps(_mm_loadu_ps(score + i),
+		    _mm_setzero_ps());	/* NaN: the second */
+
+		v = _mm_mul_ps(_mm_min_ps(v, _mm_set1_ps(1.0f)),
+		    _mm_set1_ps(weight));
+		_mm_storeu_ps(sum + i, _mm_add_ps(_mm_loadu_ps(sum + i), v));
+	}
+#endif
+	for (; i < n; i++)
 		sum[i] += weight * clamped(score[i]);
 }
 

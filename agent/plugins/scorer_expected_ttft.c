@@ -84,6 +84,7 @@ static inline const struct endpoint_pace *pace_of(const struct choice *c,
 	return paces == NULL ? NULL : &paces[choice_stats(c, i)->slot];
 }
 
+/* 0: none was. */
 static inline float learned_rate(const struct endpoint_pace *pace)
 {
 	float rate = pace == NULL ? 0.0f : ewma_get(&pace->prefill_rate);

@@ -3,8 +3,9 @@
  *
  * Every row of the tables in plugins.c, called as pick.c calls it, on views of 100 and
  * 1,000 endpoints with distinct numbers, eight labels each, for a request with a dozen
- * headers and a prompt of which each holds another part. Beside it, in the same run:
- * queue-scorer, the first opinion there was. "told" is one call of `picked`, where a
+ * headers and a prompt of which each holds another part. Numbers are
+ * gathered once, as for a pick. Beside it, in the same run: queue-scorer, the first
+ * opinion there was. "told" is one call of `picked`, where a
  * plugin has one. The median of several rounds.
  */
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "arena.h"
 #include "clock.h"
+#include "columns.h"
 #include "conf.h"
 #include "endpoints.h"
 #include "extras.h"
@@ -173,7 +175,26 @@ static void put_request(struct fixture *f)
 		.prompt_bytes = BLOCKS * 256, .slo_ttft_ms = 300 };
 }
 
-static struct fixture *fixture_new(void)
+static void put_pace(struct endpoint_pace *p, struct rng *rng)
+{
+	ewma_add(&p->prefill_rate, (float)(4000 + rng_below(rng, 20000)), 1);
+	ewma_add(&p->serve_us, (float)(1e6 + rng_below(rng, 9000000)), 1);
+	atomic_store(&p->batch, 24);
+	atomic_store(&p->busy_until_ms, rng_below(rng, 3000));
+}
+
+/* As picking.c does it for the scorers. */
+static void gather(struct choice *c, struct arena *arena)
+{
+	c->n = N_MAX;
+	if (!told_columns_init(&c->told, arena, c->n) ||
+	    !live_columns_init(&c->live, arena, c->n))
+		abort();
+	told_columns_fill(&c->told, c);
+	live_columns_fill(&c->live, c);
+}
+
+static struct fixture *fixture_new(struct arena *arena)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct endpoint_live *live = live_new();
@@ -190,12 +211,15 @@ static struct fixture *fixture_new(void)
 		.options = &options };
 	for (size_t i = 0; i < N_MAX; i++)
 		put_endpoint(f, i, extras, &rng);
+	for (size_t i = 0; i < N_MAX; i++)
+		put_pace(&f->view.pool_live->pace[i], &rng);
 	f->columns = label_columns_new(f->endpoints, N_MAX);
 	f->view.labels = f->columns;
 	put_request(f);
 	f->choice = (struct choice){ .view = &f->view,
 		.request = &f->request, .rows = f->rows,
 		.unsettled = f->unsettled, .matched = f->matched };
+	gather(&f->choice, arena);
 	return f;
 }
 
@@ -376,11 +400,11 @@ static bool plugin_at(size_t kind, size_t i, struct plugin *p)
 
 int main(void)
 {
-	struct fixture *f = fixture_new();
 	struct arena *arena = arena_new(1 << 16, 1 << 24);
+	struct fixture *f = arena != NULL ? fixture_new(arena) : NULL;
 	struct plugin p;
 
-	if (arena == NULL)
+	if (f == NULL)
 		abort();
 	printf("bench_plugins: ns a candidate, and times queue-scorer's\n");
 	printf("%-40s %8s %8s %8s %8s %8s\n", "endpoints", "100", "x queue",
