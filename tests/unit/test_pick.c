@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 #include <pthread.h>
 
 #include "arena.h"
@@ -91,6 +92,62 @@ static void test_the_weighted_sum_decides(void **state)
 	assert_string_equal(got.why, "5.000 of 3: queue-scorer=0.750*2 "
 	    "kv-cache-utilization-scorer=1.000*2 prefix-cache-scorer=0.500*3 "
 	    "queued=2+0 running=1 kv=0.000 prefix=2/4");
+	help_pool_fini(&p);
+}
+
+/* ---- scorers that do not keep to 0..1 ---- */
+
+static const float odd[] = { NAN, -1, 2, .25f, INFINITY, -INFINITY, -NAN, 1,
+	0, -0.0f, .5f };
+static const float tame[] = { 0, 0, 1, .25f, 1, 0, 0, 1, 0, 0, .5f };
+
+enum { N_ODD = sizeof(odd) / sizeof(*odd) };
+
+static float sums[N_ODD];
+
+/* Each value stands at each place once: some loops take four at a time. */
+static void odd_score(const struct choice *c, const void *params, float *out)
+{
+	const size_t *turn = params;
+
+	for (size_t i = 0; i < c->n; i++)
+		out[i] = odd[(i + *turn) % N_ODD];
+}
+
+static size_t catch_sums(const struct choice *c, const void *params,
+    const float *scores, struct rng *r, uint32_t *best, size_t n_best)
+{
+	(void)params;
+	(void)r;
+	(void)n_best;
+	memcpy(sums, scores, c->n * sizeof(*sums));
+	best[0] = 0;
+	return 1;
+}
+
+static void test_no_scorer_counts_for_less_than_0_or_more_than_1(void **state)
+{
+	static const struct scorer scorer = { .name = "odd",
+		.score = odd_score };
+	static const struct picker picker = { .name = "catch",
+		.pick = catch_sums };
+	size_t turn;
+	const struct weighted_scorer scorers[] = { { &scorer, 2, &turn },
+		{ &scorer, .5f, &turn } };
+	const struct profile profile = { .name = "odd", .scorers = scorers,
+		.n_scorers = 2, .picker = &picker };
+	struct request r = ask_no_prompt();
+	struct help_pool p;
+
+	(void)state;
+	help_pool_init(&p, "pool", N_ODD);
+	help_pool_profile(&p, &profile);
+	for (turn = 0; turn < N_ODD; turn++) {
+		assert_int_equal(pick(&p, &r).n, 1);
+		for (size_t i = 0; i < N_ODD; i++)
+			assert_true(sums[i] ==
+			    2.5f * tame[(i + turn) % N_ODD]);
+	}
 	help_pool_fini(&p);
 }
 
@@ -688,6 +745,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		unit(test_the_weighted_sum_decides),
+		unit(test_no_scorer_counts_for_less_than_0_or_more_than_1),
 		unit(test_a_pick_is_reserved_and_remembered),
 		unit(test_why_is_only_for_those_who_asked),
 		unit(test_down_is_avoided_and_stale_comes_last),
