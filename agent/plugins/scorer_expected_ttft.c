@@ -132,8 +132,10 @@ static inline float rate_of(const struct question *q,
 {
 	float rate = learned_rate(pace);
 
-	return rate > q->high_rate || (rate > 0.0f && rate < q->low_rate) ?
-	    rate : q->usual_rate;
+	bool is_known = rate > 0.0f;	/* `&` and `|`: chance decides, no branch */
+	bool is_odd = (rate > q->high_rate) | (is_known & (rate < q->low_rate));
+
+	return is_odd ? rate : q->usual_rate;
 }
 
 static inline float own_tokens(const struct choice *c,
@@ -251,8 +253,10 @@ static void ttft_score(const struct choice *choice, const void *params,
 
 		if (asks_lora)
 			ms += load_ms(&c, i, o.pace, adapter, p.load_ms);
-		out[i] = score_scale_ms / (score_scale_ms + ms);
+		out[i] = ms;
 	}
+	for (size_t i = 0; i < c.n; i++)	/* four divisions at once */
+		out[i] = score_scale_ms / (score_scale_ms + out[i]);
 }
 
 /* What it is busy with grows by this request. */
