@@ -16,6 +16,7 @@
 #include "help_metrics.h"
 #include "home.h"
 #include "http.h"
+#include "label_columns.h"
 #include "log.h"
 #include "pool.h"
 #include "prefix.h"
@@ -157,6 +158,9 @@ static void test_addresses_are_written_as_haproxy_reads_them(void **state)
 		assert_true(span_is(v->endpoints[0].addr,
 			span_of(addresses[i].text)));
 		assert_string_equal(v->endpoints[0].labels[0].value, "a");
+		assert_true(*label_column(v->labels,
+		    endpoint_label_id("zone")) ==
+		    endpoint_value_id(span_of("a")));
 		assert_int_equal(v->stats[0].health, ENDPOINT_DOWN);
 		pool_view_unref(v);
 	}
