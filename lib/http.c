@@ -18,7 +18,7 @@
 #include "https.h"
 #include "must.h"
 
-enum { REQUEST_MAX_BYTES = 8192 };
+enum { REQUEST_MAX_BYTES = 8192, POST_LINES_MAX = 128 };
 
 const char *http_result_name(enum http_result result)
 {
@@ -179,6 +179,7 @@ static struct http_target *target_alloc(struct http_client *c,
 	if (request.len != 0)
 		memcpy(t->request, request.data, request.len);
 	buf_init(&t->cut_head, HTTP_HEAD_MAX);
+	buf_init(&t->post_head, REQUEST_MAX_BYTES + POST_LINES_MAX);
 	ev_init(&t->io, http_io_ready);
 	t->io.data = t;
 out:
@@ -237,6 +238,7 @@ void http_target_free(struct http_target *t)
 		if (t->state != HTTP_STATE_IDLE)
 			set_idle(t);
 		http_io_close(t);
+		buf_fini(&t->post_head);
 	}
 	t->client->n_targets--;
 	free(t);
@@ -259,6 +261,15 @@ void http_target_hurry(struct http_target *t)
 	arm_sweep(t->client, t->deadline_ms);
 }
 
+static void start(struct http_target *t, int64_t deadline_ms)
+{
+	t->deadline_ms = deadline_ms;
+	TAILQ_INSERT_TAIL(&t->client->busy, t, busy);
+	t->client->n_busy++;
+	arm_sweep(t->client, deadline_ms);
+	http_io_start(t);
+}
+
 void http_target_get(struct http_target *t, int64_t deadline_ms)
 {
 	must(!http_target_is_busy(t));
@@ -266,11 +277,35 @@ void http_target_get(struct http_target *t, int64_t deadline_ms)
 		https_target_get(t->https, deadline_ms);
 		return;
 	}
-	t->deadline_ms = deadline_ms;
-	TAILQ_INSERT_TAIL(&t->client->busy, t, busy);
-	t->client->n_busy++;
-	arm_sweep(t->client, deadline_ms);
-	http_io_start(t);
+	t->head_out = (struct span){ t->request, t->request_len };
+	t->body_out = (struct span){ 0 };
+	start(t, deadline_ms);
+}
+
+/* The GET's head under another method, with two lines before the empty one. */
+static void put_post_head(struct http_target *t, size_t body_bytes)
+{
+	const size_t get = strlen("GET"), end = strlen("\r\n");
+
+	buf_clear(&t->post_head);
+	buf_puts(&t->post_head, "POST");
+	buf_put(&t->post_head, t->request + get, t->request_len - get - end);
+	buf_printf(&t->post_head, "Content-Type: application/json\r\n"
+	    "Content-Length: %zu\r\n\r\n", body_bytes);
+}
+
+void http_target_post(struct http_target *t, struct span body,
+    int64_t deadline_ms)
+{
+	must(!http_target_is_busy(t));
+	if (t->https != NULL) {
+		https_target_post(t->https, body, deadline_ms);
+		return;
+	}
+	put_post_head(t, body.len);
+	t->head_out = buf_span(&t->post_head);
+	t->body_out = body;
+	start(t, deadline_ms);
 }
 
 bool http_target_is_busy(const struct http_target *t)

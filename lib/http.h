@@ -1,5 +1,5 @@
 /*
- * http.h - GET the same page from the same place, over and over, cheaply
+ * http.h - GET the same page from the same place, or POST to it, over and over, cheaply
  *
  * One client per loop; one target per page. A target keeps its connection alive
  * between fetches and opens a new one when it must; a kept connection that turns
@@ -9,14 +9,16 @@
  * Format: RFC 9112 (status line, headers, Content-Length, chunked, until close).
  *
  * Everything runs on the loop's thread. on_done is never called from inside
- * http_target_get(); it may start the next fetch, or free the target. on_body may
- * do neither.
+ * http_target_get() or http_target_post(); it may start the next fetch, or free the
+ * target. on_body may do neither.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "span.h"
 
 struct ev_loop;
 struct fault;
@@ -47,7 +49,7 @@ struct http_target_options {
 
 	/* A piece of a 2xx body. Return false to abort the fetch. */
 	bool (*on_body)(void *data, const void *bytes, size_t len);
-	/* Exactly once per http_target_get(). `status` is 0 when none was read. */
+	/* Exactly once per fetch. `status` is 0 when none was read. */
 	void (*on_done)(void *data, enum http_result result, int status);
 	void *data;
 };
@@ -74,4 +76,11 @@ void http_target_free(struct http_target *t);
  * are read to keep the connection, and thrown away.
  */
 void http_target_get(struct http_target *t, int64_t deadline_ms);
+
+/*
+ * The same, with a body of JSON that is lent until on_done, or until the target is
+ * freed. Only for what may be asked twice: a kept connection may die under it.
+ */
+void http_target_post(struct http_target *t, struct span body,
+    int64_t deadline_ms);
 bool http_target_is_busy(const struct http_target *t);

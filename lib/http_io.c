@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "must.h"
@@ -63,14 +64,36 @@ static bool retries(struct http_target *t)
 	return true;
 }
 
+/* What of the head and the body is not sent yet, in one call. */
+static ssize_t send_rest(struct http_target *t)
+{
+	size_t head = t->head_out.len, sent = t->sent;
+	size_t of_body = sent > head ? sent - head : 0;
+	struct iovec parts[2] = {
+		{ (char *)t->head_out.ptr + (sent - of_body),
+		    head - (sent - of_body) },
+		{ (char *)t->body_out.ptr + of_body,
+		    t->body_out.len - of_body },
+	};
+	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
+
+	if (parts[1].iov_len == 0)
+		return send(t->fd, parts[0].iov_base, parts[0].iov_len,
+		    MSG_NOSIGNAL);
+	return sendmsg(t->fd, &m, MSG_NOSIGNAL);
+}
+
 static void send_request(struct http_target *t)
 {
 	ssize_t n;
 
 	t->state = HTTP_STATE_SENDING;
+	if (buf_failed(&t->post_head)) {
+		fail_later(t, HTTP_CONNECT);
+		return;
+	}
 	do {
-		n = send(t->fd, t->request + t->sent, t->request_len - t->sent,
-		    MSG_NOSIGNAL);
+		n = send_rest(t);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
 		if (!retries(t))
@@ -79,7 +102,7 @@ static void send_request(struct http_target *t)
 	}
 	if (n > 0)
 		t->sent += (size_t)n;
-	if (t->sent < t->request_len) {
+	if (t->sent < t->head_out.len + t->body_out.len) {
 		watch(t, EV_WRITE);
 		return;
 	}

@@ -67,6 +67,8 @@ struct http_target {
 	uint64_t body_bytes;		/* had so far */
 
 	size_t max_bytes, sent;
+	struct span head_out, body_out;	/* of the request under way */
+	struct buf post_head;
 	union {
 		struct sockaddr any;
 		struct sockaddr_in v4;

@@ -18,6 +18,8 @@
 #include "http_head.h"
 #include "must.h"
 
+#define POST_TYPE "Content-Type: application/json"
+
 enum { CURL_BUFFER_BYTES = 16384, TEXT_MAX = 1024 };
 
 struct https_client {
@@ -35,7 +37,7 @@ struct watch {			/* one socket of libcurl's */
 struct https_target {
 	struct https_client *client;
 	CURL *easy;
-	struct curl_slist *connect_to;
+	struct curl_slist *connect_to, *post_lines;
 	size_t max_bytes, body_bytes, head_bytes;
 	enum http_result early;	/* why we aborted; HTTP_OK: we did not */
 	ev_timer refused;	/* libcurl took no fetch: told a little later */
@@ -331,13 +333,16 @@ struct https_target *https_target_new(struct https_client *c,
 	t->data = options->data;
 	ev_init(&t->refused, on_refused);
 	t->refused.data = t;
-	if (!set_place(t, options) || !set_tls(t, options))
+	t->post_lines = curl_table.slist_append(NULL, POST_TYPE);
+	if (t->post_lines == NULL || !set_place(t, options) ||
+	    !set_tls(t, options))
 		goto fail_place;
 	set_rest(t);
 	set_n_targets(c, c->n_targets + 1);
 	return t;
 
 fail_place:
+	curl_table.slist_free_all(t->post_lines);
 	curl_table.slist_free_all(t->connect_to);
 	curl_table.easy_cleanup(t->easy);
 fail:
@@ -356,11 +361,12 @@ void https_target_free(struct https_target *t)
 	set_n_targets(t->client, t->client->n_targets - 1);
 	curl_table.easy_cleanup(t->easy);
 	curl_table.slist_free_all(t->connect_to);
+	curl_table.slist_free_all(t->post_lines);
 	free(t);
 }
 
 /* libcurl only notes the handle and asks for its timer: no callback yet. */
-void https_target_get(struct https_target *t, int64_t deadline_ms)
+static void start(struct https_target *t, int64_t deadline_ms)
 {
 	int64_t wait_ms = deadline_ms - clock_ms();
 
@@ -374,6 +380,26 @@ void https_target_get(struct https_target *t, int64_t deadline_ms)
 		ev_timer_set(&t->refused, 1e-3, 0.);
 		ev_timer_start(t->client->loop, &t->refused);
 	}
+}
+
+void https_target_get(struct https_target *t, int64_t deadline_ms)
+{
+	curl_table.easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
+	curl_table.easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+	start(t, deadline_ms);
+}
+
+/* Lent, not copied. No `Expect:`, which libcurl would add to what is long. */
+void https_target_post(struct https_target *t, struct span body,
+    int64_t deadline_ms)
+{
+	curl_table.easy_setopt(t->easy, CURLOPT_POST, 1L);
+	curl_table.easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)body.len);
+	curl_table.easy_setopt(t->easy, CURLOPT_POSTFIELDS,
+	    body.len > 0 ? body.ptr : "");
+	curl_table.easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->post_lines);
+	start(t, deadline_ms);
 }
 
 bool https_target_is_busy(const struct https_target *t)

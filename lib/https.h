@@ -21,4 +21,6 @@ struct https_target *https_target_new(struct https_client *c,
 void https_target_free(struct https_target *t);
 
 void https_target_get(struct https_target *t, int64_t deadline_ms);
+void https_target_post(struct https_target *t, struct span body,
+    int64_t deadline_ms);
 bool https_target_is_busy(const struct https_target *t);

@@ -598,6 +598,106 @@ static void test_ipv6_is_spoken_and_written_in_brackets(void **state)
 	assert_non_null(strstr(p->request, "\r\nHost: [::1]:"));
 }
 
+/* ---- POST ---- */
+
+static void post(struct play *p, const char *body, size_t len)
+{
+	p->n_body = 0;
+	http_target_post(p->target, (struct span){ body, len },
+	    clock_ms() + WAIT_MS);
+}
+
+/* The server takes a head by take_request(), and its body, until all is there. */
+static void take_body(struct play *p, char *body, size_t len)
+{
+	char *end = strstr(p->request, "\r\n\r\n") + 4;
+	size_t n = strlen(end);
+
+	assert_true(n <= len);
+	memcpy(body, end, n);
+	while (n < len) {
+		ssize_t got;
+
+		await(p, p->peer);
+		got = read(p->peer, body + n, len - n);
+		assert_true(got > 0);
+		n += (size_t)got;
+	}
+}
+
+static void test_a_post_has_its_body_and_its_length(void **state)
+{
+	struct play *p = *state;
+	char body[16] = "";
+
+	for (int i = 0; i < 3; i++) {	/* by turns, over one connection */
+		post(p, "{\"a\":1}", 7);
+		take_request(p);
+		take_body(p, body, 7);
+		assert_string_equal(body, "{\"a\":1}");
+		assert_int_equal(strncmp(p->request, "POST /metrics HTTP/1.1\r\n",
+		    24), 0);
+		assert_non_null(strstr(p->request,
+		    "\r\nContent-Type: application/json\r\n"));
+		assert_non_null(strstr(p->request, "\r\nContent-Length: 7\r\n"));
+		reply(p, HELLO, sizeof(HELLO) - 1);
+		finish(p, (size_t)i * 2 + 1);
+		assert_fetched(p, "hello");
+		fetch(p, HELLO);
+		assert_fetched(p, "hello");
+		assert_non_null(strstr(p->request, "GET /metrics HTTP/1.1\r\n"));
+		assert_null(strstr(p->request, "Content-"));
+	}
+}
+
+static void test_a_post_without_a_body_says_so(void **state)
+{
+	struct play *p = *state;
+
+	post(p, NULL, 0);
+	take_request(p);
+	assert_non_null(strstr(p->request, "\r\nContent-Length: 0\r\n"));
+	reply(p, HELLO, sizeof(HELLO) - 1);
+	finish(p, 1);
+	assert_fetched(p, "hello");
+}
+
+/* More than sockets take at once: nothing is lost or sent twice. */
+static void test_a_post_larger_than_the_socket_is_whole(void **state)
+{
+	enum { BIG = 8 << 20 };
+	struct play *p = *state;
+	char *sent = malloc(BIG), *got = malloc(BIG);
+
+	for (size_t i = 0; i < BIG; i++)
+		sent[i] = (char)('a' + i % 23);
+	post(p, sent, BIG);
+	take_request(p);
+	take_body(p, got, BIG);
+	assert_memory_equal(got, sent, BIG);
+	reply(p, HELLO, sizeof(HELLO) - 1);
+	finish(p, 1);
+	assert_fetched(p, "hello");
+	free(sent);
+	free(got);
+}
+
+static void test_a_post_on_a_stale_connection_is_sent_again_whole(void **state)
+{
+	struct play *p = *state;
+	char body[16] = "";
+
+	fetch(p, HELLO);
+	close_peer(p);
+	post(p, "{\"b\":22}", 8);
+	take_request(p);
+	take_body(p, body, 8);
+	assert_string_equal(body, "{\"b\":22}");
+	reply(p, HELLO, sizeof(HELLO) - 1);
+	finish(p, 2);
+	assert_fetched(p, "hello");
+}
+
 static void test_a_target_that_cannot_be_asked_is_a_fault(void **state)
 {
 	struct play *p = *state;
@@ -647,6 +747,10 @@ int main(void)
 		TEST(test_a_closed_port_is_told_later_not_at_once),
 		TEST(test_a_freed_target_says_nothing_more),
 		TEST(test_ipv6_is_spoken_and_written_in_brackets),
+		TEST(test_a_post_has_its_body_and_its_length),
+		TEST(test_a_post_without_a_body_says_so),
+		TEST(test_a_post_larger_than_the_socket_is_whole),
+		TEST(test_a_post_on_a_stale_connection_is_sent_again_whole),
 		TEST(test_a_target_that_cannot_be_asked_is_a_fault),
 	};
 

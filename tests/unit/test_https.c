@@ -274,6 +274,51 @@ static void test_a_verified_connection_is_kept(void **state)
 	}
 }
 
+static size_t drain(struct play *p)
+{
+	struct pollfd pfd = { .fd = p->from_server, .events = POLLIN };
+	char bytes[4096];
+	ssize_t got;
+
+	do {
+		ev_run(p->loop, EVRUN_NOWAIT);
+	} while (poll(&pfd, 1, 1) != 1);
+	got = read(p->from_server, bytes, sizeof(bytes));
+	assert_true(got > 0);
+	return (size_t)got;
+}
+
+/* Both methods by one target; a body beyond where libcurl would say `Expect`. */
+static void test_a_post_carries_its_body(void **state)
+{
+	enum { BIG = 3000 };
+	struct play *p = *state;
+	char body[BIG + 1];
+
+	NEEDS_OPENSSL();
+	memset(body, 'x', BIG);
+	body[BIG] = '\0';
+	p->n_body = 0;
+	p->request[0] = '\0';
+	http_target_post(p->target, (struct span){ body, BIG },
+	    clock_ms() + WAIT_MS);
+	take_request(p);
+	assert_non_null(strstr(p->request, "POST "));
+	assert_non_null(strstr(p->request,
+	    "\r\nContent-Type: application/json\r\n"));
+	assert_non_null(strstr(p->request, "\r\nContent-Length: 3000\r\n"));
+	assert_null(strstr(p->request, "Expect"));
+	for (size_t n = strlen(strstr(p->request, "\r\n\r\n") + 4); n < BIG;)
+		n += drain(p);
+	reply(p, HELLO);
+	finish(p);
+	assert_fetched(p);
+	fetch(p, HELLO);
+	assert_fetched(p);
+	assert_non_null(strstr(p->request, "GET /metrics HTTP/1.1\r\n"));
+	assert_null(strstr(p->request, "Content-"));
+}
+
 static void test_another_host_s_certificate_is_refused(void **state)
 {
 	struct play *p = *state;
@@ -445,6 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_verified_connection_is_kept),
+		TEST(test_a_post_carries_its_body),
 		TEST(test_another_host_s_certificate_is_refused),
 		TEST(test_an_unknown_issuer_is_refused_unless_told),
 		TEST(test_on_done_may_free_the_target),
