@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "sim_completion.h"
+#include "sim_tokenize.h"
 
 static const char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -194,6 +195,9 @@ static const struct route {
 	{ "GET", "/metrics", on_metrics },
 	{ "POST", "/v1/chat/completions", on_chat },
 	{ "POST", "/v1/completions", on_completions },
+	{ "POST", "/tokenize", sim_tokenize },
+	{ "POST", "/v1/chat/completions/render", sim_render_chat },
+	{ "POST", "/v1/completions/render", sim_render_completions },
 	{ "GET", "/v1/models", on_models },
 	{ "GET", "/health", on_health },
 	{ "POST", "/sim/fault", on_fault },
