@@ -72,9 +72,10 @@ static void read_parent(struct reader *r, struct kv_event *e)
 /* Only their number is of use to who has no tokenizer. */
 static void read_tokens(struct reader *r, struct kv_event *e)
 {
-	struct reader begin = *r;
-	struct msgpack m = msgpack_read(&begin);
+	struct msgpack m;
 
+	e->tokens = *r;
+	m = msgpack_read(&e->tokens);
 	if (m.type != MSGPACK_ARRAY)
 		r->bad = true;
 	e->n_tokens = m.n;
@@ -101,6 +102,29 @@ static struct span read_text(struct reader *r)
 static void read_medium(struct reader *r, struct kv_event *e)
 {
 	e->medium = read_text(r);
+}
+
+static void read_lora_id(struct reader *r, struct kv_event *e)
+{
+	struct reader begin = *r;
+
+	e->has_lora |= msgpack_read(&begin).type != MSGPACK_NIL;
+	msgpack_skip(r);
+}
+
+static void read_lora_name(struct reader *r, struct kv_event *e)
+{
+	e->lora = read_text(r);
+	e->has_lora |= e->lora.len > 0;
+}
+
+static void read_extra(struct reader *r, struct kv_event *e)
+{
+	struct reader begin = *r;
+
+	e->extra = begin;
+	e->has_extra = msgpack_read(&begin).type != MSGPACK_NIL;
+	msgpack_skip(r);
 }
 
 static void read_group(struct reader *r, struct kv_event *e)
@@ -132,10 +156,10 @@ static const struct field stored_fields[] = {
 	{ "parent_block_hash", read_parent },
 	{ "token_ids", read_tokens },
 	{ "block_size", read_block_size },
-	{ "lora_id", read_nothing },
+	{ "lora_id", read_lora_id },
 	{ "medium", read_medium },
-	{ "lora_name", read_nothing },
-	{ "extra_keys", read_nothing },
+	{ "lora_name", read_lora_name },
+	{ "extra_keys", read_extra },
 	{ "group_idx", read_group },
 	{ "kv_cache_spec_kind", read_spec_kind },
 	{ NULL, read_nothing },
@@ -248,6 +272,55 @@ enum kv_result kv_batch_next(struct kv_batch *b, struct kv_event *out)
 uint64_t kv_hash(struct reader *hashes)
 {
 	return hash_of(hashes);
+}
+
+bool kv_tokens(const struct kv_event *e, uint32_t *out)
+{
+	struct reader r = e->tokens;
+
+	for (uint32_t i = 0; i < e->n_tokens; i++) {
+		struct msgpack m = msgpack_read(&r);
+
+		if (m.type != MSGPACK_UINT || m.number > UINT32_MAX)
+			return false;
+		out[i] = (uint32_t)m.number;
+	}
+	return true;
+}
+
+/* Of one block: nil, or a list in which nothing but the adapter's name stands. */
+static bool is_of_adapter(struct reader *r, struct span lora)
+{
+	struct msgpack m = msgpack_read(r);
+
+	if (m.type == MSGPACK_NIL)
+		return true;
+	if (m.type != MSGPACK_ARRAY)
+		return false;
+	for (uint32_t i = 0, n = m.n; i < n; i++) {
+		m = msgpack_read(r);
+		if (m.type != MSGPACK_TEXT || !span_is(m.bytes, lora))
+			return false;
+	}
+	return true;
+}
+
+bool kv_event_is_of_text(const struct kv_event *e)
+{
+	struct reader r = e->extra;
+	struct msgpack m;
+
+	if (e->has_lora && e->lora.len == 0)
+		return false;
+	if (!e->has_extra)
+		return true;
+	m = msgpack_read(&r);
+	if (m.type != MSGPACK_ARRAY)
+		return false;
+	for (uint32_t i = 0; i < m.n; i++)
+		if (!is_of_adapter(&r, e->lora))
+			return false;
+	return true;
 }
 
 bool kv_event_is_of_prefixes(const struct kv_event *e)

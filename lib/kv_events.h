@@ -34,6 +34,9 @@ struct kv_event {
 	bool has_parent;	/* stored: else the first block is a prompt's first */
 	uint64_t parent;
 	uint32_t n_tokens, block_size;	/* stored */
+	struct reader tokens, extra;	/* for kv_tokens(), kv_event_is_of_text() */
+	struct span lora;	/* the adapter's name; empty: none */
+	bool has_lora, has_extra;
 	struct span medium;	/* "GPU", "CPU", ...; empty: not told, the GPU */
 	int64_t group;		/* of a hybrid cache; -1: not told */
 	struct span spec_kind;	/* of that group: "full_attention", ... */
@@ -52,6 +55,18 @@ enum kv_result kv_batch_next(struct kv_batch *b, struct kv_event *out);
 
 /* Has been looked at by kv_batch_next(): cannot fail for n_hashes times. */
 uint64_t kv_hash(struct reader *hashes);
+
+/*
+ * Its n_tokens ids, into room for as many. False: they are no 32-bit numbers (SGLang
+ * sends pairs where it speculates). Any event that kv_batch_next() gave.
+ */
+bool kv_tokens(const struct kv_event *e, uint32_t *out);
+
+/*
+ * Do its blocks depend on nothing but tokens and an adapter that is named? Not those of
+ * a prompt with a salt or an image: their extra keys say more than the adapter.
+ */
+bool kv_event_is_of_text(const struct kv_event *e);
 
 /* May what it says be read as prefixes? Not of sliding windows, nor of states. */
 bool kv_event_is_of_prefixes(const struct kv_event *e);

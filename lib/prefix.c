@@ -327,18 +327,19 @@ void prefix_make_room(struct prefix_index *p, struct holder *h, uint32_t n_new)
 		;
 }
 
-static void insert_locked(struct prefix_index *p, uint16_t slot,
-    const uint64_t *chain, uint32_t n, uint32_t hint)
+/* Returns how many blocks are new. `was_sent`: by us, and just now. */
+static uint32_t insert_locked(struct prefix_index *p, uint16_t slot,
+    const uint64_t *chain, uint32_t n, uint32_t hint, bool was_sent)
 {
 	struct holder *h = &p->holders[slot];
-	uint32_t leaf, held, limit = prefix_limit(p, h);
+	uint32_t leaf, held, n_new = 0, limit = prefix_limit(p, h);
 
 	if (n > limit)
 		n = limit;
 	held = deepest_held(p, slot, chain, n, hint, &leaf);
 	if (!is_at_depth(p, leaf, held))
-		return;
-	if (h->journal != NULL && n > 0)
+		return 0;
+	if (was_sent && h->journal != NULL && n > 0)
 		prefix_note_sent(h, chain[n - 1], n, held);
 	if (held > 0 && held < n)
 		prefix_retire_answer(p, h, slot, chain[held - 1], n - held);
@@ -351,8 +352,10 @@ static void insert_locked(struct prefix_index *p, uint16_t slot,
 			break;
 		prefix_push_newest(p, h, id);
 		leaf = id;
+		n_new++;
 	}
 	prefix_touch(p, h, leaf);
+	return n_new;
 }
 
 void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
@@ -363,8 +366,23 @@ void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
 		n = UINT16_MAX;
 	pthread_mutex_lock(&p->lock);
 	if (p->holders[slot].joined)
-		insert_locked(p, slot, chain, (uint32_t)n, depth);
+		insert_locked(p, slot, chain, (uint32_t)n, depth, true);
 	pthread_mutex_unlock(&p->lock);
+}
+
+uint32_t prefix_claim(struct prefix_index *p, uint16_t slot,
+    const uint64_t *chain, size_t n)
+{
+	uint32_t n_new = 0;
+
+	must(slot < p->n_slots);
+	if (n > UINT16_MAX)
+		n = UINT16_MAX;
+	pthread_mutex_lock(&p->lock);
+	if (p->holders[slot].joined)
+		n_new = insert_locked(p, slot, chain, (uint32_t)n, 0, false);
+	pthread_mutex_unlock(&p->lock);
+	return n_new;
 }
 
 void prefix_join(struct prefix_index *p, uint16_t slot, uint32_t capacity_blocks)

@@ -68,6 +68,13 @@ void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
     size_t n, uint32_t depth);
 
 /*
+ * The endpoint holds that chain, whoever sent it: as prefix_insert(), but nothing that
+ * prefix_sent() would tell of. How many of its blocks were new.
+ */
+uint32_t prefix_claim(struct prefix_index *p, uint16_t slot,
+    const uint64_t *chain, size_t n);
+
+/*
  * An answer of `n` blocks has been generated behind `block`, the last full one of its
  * prompt. The endpoint's cache holds it too, so it takes capacity here; it matches
  * nothing, since nobody told us its text. Not held any more: nothing happens.

@@ -58,28 +58,68 @@ static void put_hashes(msgpack_packer *pk, const uint64_t *hashes, uint32_t n)
 		msgpack_pack_uint64(pk, hashes[i]);
 }
 
-void help_kv_stored(const uint64_t *parent, const uint64_t *hashes, uint32_t n,
-    uint32_t block_size, const char *medium)
+static void put_ids(msgpack_packer *pk, uint32_t n, const uint32_t *ids)
+{
+	put_name(pk, "token_ids");
+	msgpack_pack_array(pk, n);
+	for (uint32_t i = 0; i < n; i++)
+		msgpack_pack_uint32(pk, ids != NULL ? ids[i] :
+		    i * 37 % 151936);
+}
+
+/* Of each block: what beside tokens its hash depends on. */
+static void put_extra(msgpack_packer *pk, uint32_t n,
+    const struct help_kv_text *t)
+{
+	put_name(pk, "extra_keys");
+	if (t->extra == NULL && t->lora == NULL) {
+		msgpack_pack_nil(pk);
+		return;
+	}
+	msgpack_pack_array(pk, n);
+	for (uint32_t i = 0; i < n; i++) {
+		msgpack_pack_array(pk, (t->lora != NULL) + (t->extra != NULL));
+		if (t->lora != NULL)
+			put_text(pk, t->lora);
+		if (t->extra != NULL)
+			put_text(pk, t->extra);
+	}
+}
+
+void help_kv_stored_text(const uint64_t *parent, const uint64_t *hashes,
+    uint32_t n, uint32_t block_size, const char *medium,
+    const struct help_kv_text *text)
 {
 	msgpack_packer pk;
 
-	begin_event(&pk, "BlockStored", 7);
+	begin_event(&pk, "BlockStored", text != NULL ? 9 : 7);
 	put_hashes(&pk, hashes, n);
 	put_name(&pk, "parent_block_hash");
 	if (parent != NULL)
 		msgpack_pack_uint64(&pk, *parent);
 	else
 		msgpack_pack_nil(&pk);
-	put_name(&pk, "token_ids");
-	msgpack_pack_array(&pk, (size_t)n * block_size);
-	for (uint32_t i = 0; i < n * block_size; i++)
-		msgpack_pack_uint32(&pk, i * 37 % 151936);
+	put_ids(&pk, n * block_size, text != NULL ? text->ids : NULL);
 	put_name(&pk, "block_size");
 	msgpack_pack_uint32(&pk, block_size);
 	put_name(&pk, "lora_id");
-	msgpack_pack_nil(&pk);
+	if (text != NULL && text->lora_id != 0)
+		msgpack_pack_int64(&pk, text->lora_id);
+	else
+		msgpack_pack_nil(&pk);
 	put_name(&pk, "medium");
 	put_text(&pk, medium);
+	if (text == NULL)
+		return;
+	put_name(&pk, "lora_name");
+	put_text(&pk, text->lora);
+	put_extra(&pk, n, text);
+}
+
+void help_kv_stored(const uint64_t *parent, const uint64_t *hashes, uint32_t n,
+    uint32_t block_size, const char *medium)
+{
+	help_kv_stored_text(parent, hashes, n, block_size, medium, NULL);
 }
 
 void help_kv_removed(const uint64_t *hashes, uint32_t n, const char *medium)

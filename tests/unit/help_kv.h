@@ -13,6 +13,17 @@
 void help_kv_begin(bool as_maps);
 void help_kv_stored(const uint64_t *parent, const uint64_t *hashes, uint32_t n,
     uint32_t block_size, const char *medium);
+
+/* Of those tokens; `lora` and `extra` (the same for each block) may be NULL. */
+struct help_kv_text {
+	const uint32_t *ids;
+	const char *lora, *extra;
+	int64_t lora_id;		/* 0: nil */
+};
+
+void help_kv_stored_text(const uint64_t *parent, const uint64_t *hashes,
+    uint32_t n, uint32_t block_size, const char *medium,
+    const struct help_kv_text *text);
 void help_kv_removed(const uint64_t *hashes, uint32_t n, const char *medium);
 void help_kv_cleared(void);
 

@@ -152,6 +152,85 @@ static void test_no_truncation_passes(void **state)
 	}
 }
 
+/* ---- token ids ---- */
+
+static struct kv_event stored_as(bool as_maps, const struct help_kv_text *t)
+{
+	struct kv_batch b;
+	struct kv_event e;
+
+	help_kv_begin(as_maps);
+	help_kv_stored_text(NULL, hashes, 2, 2, "GPU", t);
+	assert_true(kv_batch_open(&b, help_kv_end()));
+	assert_int_equal(kv_batch_next(&b, &e), KV_EVENT);
+	return e;
+}
+
+static void test_token_ids_are_told_as_they_came(void **state)
+{
+	static const uint32_t ids[] = { 0, 127, 65536, UINT32_MAX };
+	uint32_t got[4];
+
+	(void)state;
+	for (int as_maps = 0; as_maps < 2; as_maps++) {
+		struct kv_event e = stored_as(as_maps,
+		    &(struct help_kv_text){ .ids = ids });
+
+		assert_int_equal(e.n_tokens, 4);
+		assert_true(kv_tokens(&e, got));
+		assert_memory_equal(got, ids, sizeof(ids));
+	}
+}
+
+/* SGLang, where it speculates: pairs. Or numbers that are no ids. */
+static void test_what_is_no_token_id_is_refused(void **state)
+{
+	static const struct { const char *bytes; size_t len; } bad[] = {
+		{ T("\x92\x01\x91\x95\xab" "BlockStored\x91\x07\xc0\x91\x92\x01\x02"
+		    "\x01") },
+		{ T("\x92\x01\x91\x95\xab" "BlockStored\x91\x07\xc0\x91\xff\x01") },
+		{ T("\x92\x01\x91\x95\xab" "BlockStored\x91\x07\xc0\x91\xcf\0\0\0\1"
+		    "\0\0\0\0\x01") },
+	};
+	uint32_t got[4];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct kv_batch b;
+		struct kv_event e;
+
+		assert_true(kv_batch_open(&b, (struct span){ bad[i].bytes,
+			bad[i].len }));
+		assert_int_equal(kv_batch_next(&b, &e), KV_EVENT);
+		assert_int_equal(e.n_tokens, 1);
+		assert_false(kv_tokens(&e, got));
+	}
+}
+
+static void test_salts_and_images_are_no_text(void **state)
+{
+	static const struct {
+		struct help_kv_text text;
+		bool is_text;
+	} cases[] = {
+		{ { 0 }, true },
+		{ { .lora = "l" }, true },
+		{ { .lora = "l", .lora_id = 3 }, true },
+		{ { .lora_id = 3 }, false },	/* which, is not told */
+		{ { .extra = "salt" }, false },
+		{ { .lora = "l", .extra = "salt" }, false },
+	};
+
+	(void)state;
+	for (int as_maps = 0; as_maps < 2; as_maps++)
+		for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+			struct kv_event e = stored_as(as_maps, &cases[i].text);
+
+			assert_int_equal(kv_event_is_of_text(&e),
+			    cases[i].is_text);
+		}
+}
+
 static void test_only_full_attention_is_of_prefixes(void **state)
 {
 	struct kv_event e = { .spec_kind = { NULL, 0 } };
@@ -175,6 +254,9 @@ int main(void)
 		cmocka_unit_test(test_what_engines_send_is_understood_or_bad),
 		cmocka_unit_test(test_what_is_no_batch_is_refused),
 		cmocka_unit_test(test_no_truncation_passes),
+		cmocka_unit_test(test_token_ids_are_told_as_they_came),
+		cmocka_unit_test(test_what_is_no_token_id_is_refused),
+		cmocka_unit_test(test_salts_and_images_are_no_text),
 		cmocka_unit_test(test_only_full_attention_is_of_prefixes),
 	};
 

@@ -231,6 +231,29 @@ static void test_what_was_sent_is_told_in_order(void **state)
 	prefix_free(p);
 }
 
+/* Nothing of ours is in flight: there is nothing to wait for. */
+static void test_a_claim_is_held_and_was_not_sent(void **state)
+{
+	struct prefix_index *p = tracked(100);
+	struct prefix_sent sent[PREFIX_SENT_MAX];
+	uint64_t chain[DEPTH];
+	uint32_t n_lost;
+
+	(void)state;
+	chain_of(5, chain);
+	assert_int_equal(prefix_follow(p, 1, true), 0);
+	assert_int_equal(prefix_claim(p, 1, chain, 2), 2);
+	assert_int_equal(prefix_claim(p, 1, chain, DEPTH), DEPTH - 2);
+	assert_int_equal(prefix_claim(p, 1, chain, DEPTH), 0);
+	assert_int_equal(depth_of(p, 1, chain, DEPTH), DEPTH);
+	assert_int_equal(depth_of(p, 0, chain, DEPTH), 0);
+	assert_int_equal(prefix_sent(p, 1, sent, &n_lost), 0);
+	assert_int_equal(n_lost, 0);
+	prefix_leave(p, 2);
+	assert_int_equal(prefix_claim(p, 2, chain, DEPTH), 0);
+	prefix_free(p);
+}
+
 static void test_what_did_not_fit_is_counted(void **state)
 {
 	struct prefix_index *p = tracked(1000);
@@ -329,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_held_is_not_dropped),
 		cmocka_unit_test(test_a_trim_takes_the_least_recent),
 		cmocka_unit_test(test_what_was_sent_is_told_in_order),
+		cmocka_unit_test(test_a_claim_is_held_and_was_not_sent),
 		cmocka_unit_test(test_what_did_not_fit_is_counted),
 		cmocka_unit_test(test_an_answer_takes_room_until_it_is_text),
 		cmocka_unit_test(test_answers_keep_to_the_capacity),
