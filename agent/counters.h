@@ -45,6 +45,10 @@
 	X(kv_chains, "prompts whose blocks are followed")               \
 	X(kv_ambiguous, "chains of blocks that could be of several prompts") \
 	X(kv_dropped, "text blocks dropped because an engine dropped theirs") \
+	X(tokenized, "prompts whose token ids a tokenizer told")        \
+	X(tokenize_failed, "prompts for which it did not")              \
+	X(tokenize_dropped, "prompts it was not asked for: too many wait") \
+	X(kv_found, "text blocks found in engines that were not known to be there") \
 	X(kv_cleared, "endpoints purged: cleared, restarted or a gap")  \
 	X(kv_lost, "gaps that could not be closed")                     \
 	X(kv_garbage, "messages that could not be read")

@@ -24,6 +24,7 @@ struct label;
 struct label_columns;
 struct pool_options;
 struct prefix_index;
+struct questions;
 struct schedule;
 
 /* Who it is: the same in all views while the pool's set does not change. */
@@ -71,6 +72,7 @@ struct endpoint_view {
 	size_t n_slots;				/* all slots are below this */
 	struct endpoint_live *live;		/* by slot; the one thing written */
 	struct prefix_index *prefix;		/* by slot */
+	struct questions *questions;		/* NULL: there is no tokenizer */
 	uint32_t block_bytes;			/* of a prefix block */
 	uint32_t max_blocks;			/* of a prompt that are looked at */
 	const struct schedule *schedule;

@@ -170,7 +170,7 @@ struct kv_feed *kv_feed_open(const struct home *home,
 	f->topic = strdup(o->topic);
 	f->track = kv_track_new(home->pool->prefix, home->slot,
 	    home->pool->prefix_options.block_tokens * PROMPT_TOKEN_BYTES,
-	    context->counters);
+	    home->pool->texts, context->counters);
 	for (uint32_t i = 0; i < o->ranks; i++)
 		if (f->topic == NULL || f->track == NULL || !open_rank(f, i)) {
 			kv_feed_close(f);
@@ -202,6 +202,11 @@ bool kv_feed_is_current(const struct kv_feed *f)
 void kv_feed_beat(struct kv_feed *f, int64_t now_ms)
 {
 	kv_track_beat(f->track, now_ms);
+}
+
+void kv_feed_learned(struct kv_feed *f, const uint64_t *chain, uint32_t n)
+{
+	kv_track_learned(f->track, chain, n);
 }
 
 void kv_feed_reset(struct kv_feed *f)

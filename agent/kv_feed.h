@@ -32,5 +32,8 @@ bool kv_feed_is_current(const struct kv_feed *f);
 /* Now and then. */
 void kv_feed_beat(struct kv_feed *f, int64_t now_ms);
 
+/* Of a prompt that may be there: kv_track_learned(). */
+void kv_feed_learned(struct kv_feed *f, const uint64_t *chain, uint32_t n);
+
 /* The engine is another process, or sleeps: scraping found out first. */
 void kv_feed_reset(struct kv_feed *f);

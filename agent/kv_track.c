@@ -12,7 +12,7 @@ static const float BYTES_PER_TOKEN = PROMPT_TOKEN_BYTES;	/* to begin with */
 static const float SLACK_HELD = 1.25f;
 
 struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
-    uint32_t block_bytes, struct counters *c)
+    uint32_t block_bytes, struct kv_texts *texts, struct counters *c)
 {
 	struct kv_track *t = calloc(1, sizeof(*t));
 
@@ -28,6 +28,9 @@ struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
 	t->counters = c != NULL ? c : &t->unused;
 	t->bytes_per_token = BYTES_PER_TOKEN;
 	kv_map_init(&t->map, KV_FOLLOWED_MAX);
+	t->texts = texts;
+	kv_map_init(&t->blocks, KV_HELD_MAX);
+	kv_map_init(&t->links, KV_HELD_MAX);
 	return t;
 }
 
@@ -38,6 +41,8 @@ void kv_track_free(struct kv_track *t)
 	prefix_follow(t->prefix, t->slot, false);
 	kv_chains_forget(t);
 	kv_map_fini(&t->map);
+	kv_map_fini(&t->blocks);
+	kv_map_fini(&t->links);
 	free(t);
 }
 
@@ -46,6 +51,8 @@ void kv_track_reset(struct kv_track *t, bool is_empty)
 	prefix_purge(t->prefix, t->slot);
 	kv_chains_forget(t);
 	kv_map_clear(&t->map);
+	kv_map_clear(&t->blocks);
+	kv_map_clear(&t->links);
 	t->n_held = 0;
 	t->is_complete = is_empty;
 }
@@ -121,10 +128,12 @@ static void on_stored(struct kv_track *t, struct kv_event *e,
 	if (!kv_event_is_of_prefixes(e) || e->n_hashes == 0)
 		return;
 	note_medium(t, keys, e->n_hashes, medium);
+	kv_exact_medium(t, keys, e->n_hashes, medium);
 	if (medium != KV_GPU)
 		return;
 	t->n_held += e->n_hashes;
 	t->block_size = e->block_size;
+	kv_exact_stored(t, e, keys);
 	kv_chains_stored(t, e, keys, now_ms);
 }
 
@@ -134,6 +143,7 @@ static void remove_key(struct kv_track *t, uint64_t key, uint64_t medium)
 	uint64_t text;
 
 	kv_chains_close(t, key);
+	kv_exact_removed(t, key, medium);
 	e = kv_map_find(&t->map, key);
 	if (e == NULL)
 		return;

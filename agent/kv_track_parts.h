@@ -1,5 +1,6 @@
 /*
- * kv_track_parts.h - the tracker from inside, for kv_track.c and kv_chains.c only
+ * kv_track_parts.h - the tracker from inside, for kv_track.c, kv_chains.c and
+ * kv_exact.c only
  */
 #pragma once
 
@@ -40,6 +41,9 @@ struct kv_track {
 	struct chain open[KV_OPEN_MAX];
 	size_t n_open;
 	struct kv_map map;
+	struct kv_texts *texts;	/* NULL: nobody tells; then both are empty */
+	struct kv_map blocks;	/* engine's block -> its link, in `text` */
+	struct kv_map links;	/* link -> how many blocks are it, in `media` */
 	bool is_complete;	/* n_held is all there is */
 	int64_t n_held;		/* blocks, stored minus removed */
 	uint32_t block_size;	/* tokens in one of them */
@@ -63,3 +67,12 @@ void kv_chains_forget(struct kv_track *t);
 
 /* Text that the engine may hold without having said so yet. */
 uint32_t kv_chains_untold(const struct kv_track *t);
+
+/* ---- kv_exact.c ---- */
+
+/* On the GPU; or on another tier too. */
+void kv_exact_stored(struct kv_track *t, const struct kv_event *e,
+    const uint64_t *keys);
+void kv_exact_medium(struct kv_track *t, const uint64_t *keys, uint32_t n,
+    uint64_t medium);
+void kv_exact_removed(struct kv_track *t, uint64_t key, uint64_t medium);

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "options.h"
 #include "pick.h"
+#include "questions.h"
 #include "request.h"
 #include "spop.h"
 
@@ -83,6 +84,14 @@ static void count_pick(struct counters *c, const struct pick *pick)
 		counter_add(c->no_pick, 1);
 }
 
+/* Its token ids are worth knowing. */
+static void offer(const struct notify *n, const struct endpoint_view *view,
+    const struct request *request)
+{
+	if (view->questions != NULL)
+		questions_offer(view->questions, request, n->counters);
+}
+
 static enum notify_result schedule(const struct notify *n,
     const struct endpoint_view *view, const struct ask *ask, bool may_wait,
     struct pick *pick)
@@ -97,8 +106,10 @@ static enum notify_result schedule(const struct notify *n,
 	request.now_ms = n->now_us / 1000;
 	admission = admission_of(view, &request);
 	if (admission == ADMIT_WAIT && may_wait && n->hold != NULL &&
-	    n->hold(n->data, view, &request))
+	    n->hold(n->data, view, &request)) {
+		offer(n, view, &request);	/* its body is HAProxy's alone then */
 		return NOTIFY_HELD;
+	}
 	if (admission != ADMIT_PICK) {
 		counter_add(n->counters->shed, 1);
 		admission_refuse(view, pick);
@@ -107,6 +118,8 @@ static enum notify_result schedule(const struct notify *n,
 	pick_endpoint(pick, view, &request, n->rng, n->arena);
 	books_open(n->books, ask->id, pick, request.stream, n->now_us,
 	    n->counters);
+	if (pick->n > 0)
+		offer(n, view, &request);
 	return NOTIFY_ANSWERED;
 }
 

@@ -70,6 +70,21 @@ struct kv_options {
 	const char *topic;		/* topicFilter; "": all */
 };
 
+/* Where token ids are had from. Names: llm-d-router, parameters of token-producer. */
+enum tokenizer_api { TOKENIZER_TOKENIZE, TOKENIZER_RENDER };
+
+struct tokenizer_options {
+	bool enabled;			/* `tokenizer` is there */
+	const char *host;		/* of url; NULL: the pool's endpoints */
+	bool https;
+	uint16_t port;
+	int api;			/* enum tokenizer_api */
+	const char *model;		/* modelName; NULL: as asked for */
+	int64_t timeout_ms;		/* of one question, 5 s */
+	uint32_t concurrency;		/* 4 */
+	size_t max_bytes;		/* of prompts that wait; 4 MiB */
+};
+
 /* The prefix index; names follow llm-d's approx-prefix-cache-producer. */
 struct prefix_options {
 	uint32_t block_tokens;		/* blockSizeTokens, default 64 */
@@ -81,6 +96,7 @@ struct prefix_options {
 	const char *snapshot;		/* warm.h: file; NULL: none */
 	int64_t snapshot_max_age_ms;	/* snapshotMaxAge, 10 m */
 	struct kv_options kv;
+	struct tokenizer_options tokenizer;
 };
 
 /* What becomes of a request that the agent cannot schedule. GIE proposal 004. */

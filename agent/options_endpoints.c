@@ -104,6 +104,63 @@ static int decode_host(const struct conf_input *in, const struct conf_row *row,
 	    "an IPv4 or IPv6 address or a DNS name");
 }
 
+/* "host", "host:port", "[::1]:port", in place; false: neither. */
+static bool split_authority(char *text, char **host, uint16_t *port)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+	bool is_v6 = text[0] == '[';
+	char *end = is_v6 ? strchr(text, ']') : text + strcspn(text, ":");
+	char *rest;
+	unsigned long n;
+
+	if (end == NULL)
+		return false;
+	rest = end + is_v6;
+	if (*rest == ':') {
+		n = isdigit((unsigned char)rest[1]) ? strtoul(rest + 1, &rest,
+		    10) : 0;
+		if (n == 0 || n > UINT16_MAX)
+			return false;
+		*port = (uint16_t)n;
+	}
+	if (*rest != '\0')
+		return false;
+	*end = '\0';
+	*host = text + is_v6;
+	return is_v6 ? inet_pton(AF_INET6, *host, bytes) == 1 :
+	    is_dns_name(*host) || inet_pton(AF_INET, *host, bytes) == 1;
+}
+
+int decode_service_url(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	struct tokenizer_options *o = (struct tokenizer_options *)(void *)
+	    ((char *)out - offsetof(struct tokenizer_options, host));
+	static const char *const schemes[] = { "http://", "https://" };
+	char *text, *host;
+	size_t len;
+	int err = conf_string(in, row, value, &text);
+
+	if (err != 0)
+		return err;
+	for (size_t i = 0; i < 2; i++) {
+		if (strncmp(text, schemes[i], strlen(schemes[i])) != 0)
+			continue;
+		o->https = i == 1;
+		o->port = i == 1 ? 443 : 80;
+		text += strlen(schemes[i]);
+		len = strlen(text);
+		if (len > 0 && text[len - 1] == '/')
+			text[len - 1] = '\0';
+		if (!split_authority(text, &host, &o->port))
+			break;
+		o->host = host;
+		return 0;
+	}
+	return conf_refuse(in, row, value,
+	    "http:// or https://, a host and perhaps a port, and no path");
+}
+
 static int decode_labels(const struct conf_input *in,
     const struct conf_row *row, const struct conf *value, void *out)
 {

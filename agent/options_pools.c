@@ -1,8 +1,7 @@
 /*
- * options_pools.c - rows of one pool: its source, its metrics, its prefix index
+ * options_pools.c - rows of one pool: its source, its metrics, its scheduling
  */
 #include "options_rows.h"
-#include "prompt.h"
 
 #include <errno.h>
 #include <string.h>
@@ -102,96 +101,6 @@ static const struct conf_table scrape_table = {
 	.check = check_scrape,
 };
 
-/* Relative to what, when a service manager starts us? */
-static int decode_file(const struct conf_input *in, const struct conf_row *row,
-    const struct conf *value, void *out)
-{
-	int err = conf_string(in, row, value, out);
-
-	if (err == 0 && **(const char **)out != '/')
-		return conf_refuse(in, row, value, "an absolute path, as "
-		    "/var/lib/haproxy-epp/llm.prefix");
-	return err;
-}
-
-static int decode_topic(const struct conf_input *in,
-    const struct conf_row *row, const struct conf *value, void *out)
-{
-	if (value->type == CONF_SCALAR && value->text[0] == '\0')
-		return 0;	/* as the preset: all */
-	return conf_string(in, row, value, out);
-}
-
-static const struct conf_row kv_rows[] = {
-	{ .key = "socketPort", .decode = conf_u16, .preset = "5557", .min = 1,
-	  .offset = offsetof(struct prefix_options, kv.port),
-	  .help = "where endpoints publish (ZMQ PUB)" },
-	{ .key = "replaySocketPort", .decode = conf_u16, .preset = "0",
-	  .offset = offsetof(struct prefix_options, kv.replay_port),
-	  .help = "where what was missed is had; 0: nowhere" },
-	{ .key = "ranks", .decode = conf_u32, .preset = "1", .min = 1, .max = 64,
-	  .offset = offsetof(struct prefix_options, kv.ranks),
-	  .help = "data-parallel engines of an endpoint, at ports in a row" },
-	{ .key = "topicFilter", .decode = decode_topic,
-	  .offset = offsetof(struct prefix_options, kv.topic),
-	  .help = "beginning of the topics wanted; not given: all" },
-};
-
-static const struct conf_table kv_table = {
-	.what = "kvEvents",
-	.rows = kv_rows,
-	.n_rows = sizeof(kv_rows) / sizeof(*kv_rows),
-};
-
-static int check_prefix(const struct conf_input *in, const struct conf *map,
-    void *out)
-{
-	struct prefix_options *p = out;
-
-	(void)in;
-	p->kv.enabled = conf_is_given(conf_child(map, "kvEvents"));
-	if (p->kv.topic == NULL)
-		p->kv.topic = "";
-	return 0;
-}
-
-static const struct conf_row prefix_rows[] = {
-	{ .key = "blockSizeTokens", .decode = conf_u32, .preset = "64",
-	  .min = 1, .max = PROMPT_BLOCK_BYTES_MAX / PROMPT_TOKEN_BYTES,
-	  .offset = offsetof(struct prefix_options, block_tokens),
-	  .help = "tokens hashed as one" },
-	{ .key = "maxPrefixTokensToMatch", .decode = conf_u32,
-	  .preset = "131072", .min = 1, .max = 1 << 27,
-	  .offset = offsetof(struct prefix_options, max_match_tokens),
-	  .help = "a prompt's tail behind these is not looked at" },
-	{ .key = "capacityTokens", .decode = conf_u32, .preset = "131072",
-	  .min = 1, .offset = offsetof(struct prefix_options, capacity_tokens),
-	  .help = "an endpoint's cache, when it does not tell" },
-	{ .key = "autoTune", .decode = conf_bool, .preset = "true",
-	  .offset = offsetof(struct prefix_options, auto_tune),
-	  .help = "take the capacity that the engine tells" },
-	{ .key = "maxBytes", .decode = conf_size, .preset = "16MiB",
-	  .min = 64 << 10, .max = 1ull << 36,
-	  .offset = offsetof(struct prefix_options, max_bytes),
-	  .help = "memory of the pool's index" },
-	{ .key = "snapshot", .decode = decode_file,
-	  .offset = offsetof(struct prefix_options, snapshot),
-	  .help = "written at stop, read at start; absolute" },
-	{ .key = "snapshotMaxAge", .decode = conf_duration, .preset = "10m",
-	  .min = 1000, .max = 24 * HOUR_MS,
-	  .offset = offsetof(struct prefix_options, snapshot_max_age_ms),
-	  .help = "an older one is not believed" },
-	{ .key = "kvEvents", .decode = conf_section, .table = &kv_table,
-	  .help = "what engines say of their caches; {}: with these presets" },
-};
-
-static const struct conf_table prefix_table = {
-	.what = "prefix",
-	.rows = prefix_rows,
-	.n_rows = sizeof(prefix_rows) / sizeof(*prefix_rows),
-	.check = check_prefix,
-};
-
 static const struct conf_row haproxy_rows[] = {
 	{ .key = "socket", .decode = decode_stats_socket, .required = true,
 	  .offset = offsetof(struct pool_options, haproxy_socket),
@@ -287,6 +196,9 @@ static int check_parts(const struct conf_input *in, const struct conf *map,
 {
 	int err = check_scheduling(in, map, pool);
 
+	if (err == 0)	/* either may be the document's */
+		err = check_tokenizer(in, conf_child(map, "prefix"),
+		    &pool->prefix);
 	if (err == 0)
 		err = check_admission(in, map, pool);
 	return err == 0 ? index_rewrites(in, map, pool) : err;

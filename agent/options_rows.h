@@ -11,6 +11,7 @@
 #include "options.h"
 
 extern const struct conf_table pool_table, endpoint_table, listen_table;
+extern const struct conf_table prefix_table;		/* options_prefix.c */
 extern const struct conf_table feedback_table;		/* options_feedback.c */
 extern const struct conf_table outlier_table, saturation_table, objective_table,
     flow_table;						/* options_admission.c */
@@ -21,12 +22,22 @@ extern const char *const failure_modes[];
 int check_admission(const struct conf_input *in, const struct conf *map,
     struct pool_options *pool);
 
+/* Once it is known where both come from; `prefix` is the pool's. -EINVAL. */
+int check_tokenizer(const struct conf_input *in, const struct conf *prefix,
+    const struct prefix_options *o);
+
 /* Makes pool->rewrites of pool->rules, where `map` has them. -ENOMEM. */
 int index_rewrites(const struct conf_input *in, const struct conf *map,
     struct pool_options *pool);
 
 /* A bool: https. An absolute path of a URL, in printable ASCII. */
 conf_decode_f decode_scheme, decode_url_path;
+
+/* tokenizer_options.host, with https and port beside it: a URL without a path. */
+conf_decode_f decode_service_url;
+
+/* A model's name that JSON spells as it stands. */
+conf_decode_f decode_model_name;
 
 /* struct endpoint_options, one per port; expects offset_n in the row. */
 conf_decode_f decode_endpoints;

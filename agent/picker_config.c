@@ -109,7 +109,8 @@ static const struct {
 	const char *section;
 	const char *keys[6];
 } ours[] = {
-	{ "prefix", { "maxBytes", "snapshot", "snapshotMaxAge", "kvEvents" } },
+	{ "prefix", { "maxBytes", "snapshot", "snapshotMaxAge", "kvEvents",
+		"tokenizer" } },
 	{ "saturation", { "retryAfter" } },
 	{ "metrics", { "enabled", "interval", "timeout", "staleAfter",
 		"maxBytes" } },
@@ -186,6 +187,8 @@ void picker_config_apply(const struct picker_config *c,
 		pool->prefix.snapshot_max_age_ms = kept.snapshot_max_age_ms;
 		if (kept.kv.enabled)	/* said of the approximate one */
 			pool->prefix.kv = kept.kv;
+		if (kept.tokenizer.enabled)
+			pool->prefix.tokenizer = kept.tokenizer;
 	}
 	if (c->saturation != NULL) {
 		pool->saturation = *c->saturation;

@@ -369,10 +369,32 @@ static bool is_harmless(const struct entry *e)
 	    limit->threshold == 1.0f;
 }
 
+/* With a service that is asked: what becomes of it. */
+static bool tell_tokens(struct decoding *d, const struct entry *e)
+{
+	const struct token_producer *p = e->other_params;
+
+	if (e->other->role != OTHER_TOKENS || p == NULL || !p->is_asked)
+		return false;
+	if (e->is_taken)
+		picker_config_tell(d, e->type.line, MIGRATION_APPROXIMATE,
+		    e->type.name, "its service is asked after the pick, so "
+		    "that no request waits for it: the next one with that prefix "
+		    "is matched by token ids");
+	else
+		picker_config_tell(d, e->type.line, MIGRATION_APPROXIMATE,
+		    e->type.name, "its service is not asked: without "
+		    "precise-prefix-cache-producer tokens are estimated, 4 bytes "
+		    "each, as its `estimate` backend");
+	return true;
+}
+
 static void tell_other(struct decoding *d, const struct entry *e)
 {
 	if (is_left_over(e))
 		tell_left_over(d, e);
+	else if (tell_tokens(d, e))
+		return;
 	else if (is_harmless(e))
 		picker_config_tell(d, e->type.line, MIGRATION_EXACT,
 		    e->type.name, NULL);

@@ -207,6 +207,22 @@ static struct entry *find_precise(struct decoding *d)
 	return first;
 }
 
+/* The first that names a service; an `estimate` beside it changes nothing. */
+static void take_tokenizer(struct decoding *d, struct prefix_options *o)
+{
+	for (size_t i = 0; i < d->doc.n_entries; i++) {
+		struct entry *e = &d->doc.entries[i];
+		const struct token_producer *p = e->other_params;
+
+		if (e->other == NULL || e->other->role != OTHER_TOKENS ||
+		    p == NULL || !p->is_asked)
+			continue;
+		e->is_taken = true;
+		o->tokenizer = p->service;
+		return;
+	}
+}
+
 /* The rest is as the approximate producer has it by default. */
 static void take_precise(struct decoding *d, struct entry *e,
     struct prefix_options *o)
@@ -224,6 +240,7 @@ static void take_precise(struct decoding *d, struct entry *e,
 		.kv = { .enabled = true, .port = from->port,
 			.replay_port = from->replay_port, .ranks = 1,
 			.topic = from->topic != NULL ? from->topic : "" } };
+	take_tokenizer(d, o);
 	d->config->prefix = o;
 }
 

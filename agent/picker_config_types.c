@@ -159,6 +159,21 @@ static int decode_ignored(const struct conf_input *in,
 	return 0;
 }
 
+/* Empty is the default's. */
+static int decode_render_url(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	return value->type == CONF_SCALAR && value->text[0] == '\0' ? 0 :
+	    decode_service_url(in, row, value, out);
+}
+
+static int decode_tokenizer_model(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	return value->type == CONF_SCALAR && value->text[0] == '\0' ? 0 :
+	    decode_model_name(in, row, value, out);
+}
+
 #define PRECISE(field) offsetof(struct precise_producer, field)
 
 static const struct conf_row discovery_rows[] = {
@@ -237,6 +252,67 @@ static const struct conf_table precise_table = {
 	.n_rows = sizeof(precise_rows) / sizeof(*precise_rows),
 };
 
+/* ---- tokens ---- */
+
+#define TOKENS(field) offsetof(struct token_producer, service.field)
+
+/* `http` until June 2026, `url` since. */
+static const struct conf_row vllm_rows[] = {
+	{ .key = "url", .decode = decode_render_url, .offset = TOKENS(host),
+	  .help = "of the render service" },
+	{ .key = "http", .decode = decode_render_url, .offset = TOKENS(host),
+	  .help = "the same, older" },
+	{ .key = "timeout", .decode = conf_duration, .preset = "5s", .min = 1,
+	  .max = HOUR_MS, .offset = TOKENS(timeout_ms),
+	  .help = "of one question" },
+	{ .key = "mmTimeout", .decode = decode_ignored,
+	  .help = "prompts with images are not asked for" },
+};
+
+static const struct conf_table vllm_table = {
+	.what = "vllm", .rows = vllm_rows,
+	.n_rows = sizeof(vllm_rows) / sizeof(*vllm_rows),
+};
+
+static const struct conf_row producer_rows[] = {
+	{ .key = "modelName", .decode = decode_tokenizer_model,
+	  .offset = TOKENS(model), .help = "as the service knows it" },
+	{ .key = "vllm", .decode = conf_section, .table = &vllm_table,
+	  .help = "a render service" },
+	{ .key = "estimate", .decode = decode_ignored,
+	  .help = "4 bytes a token" },
+	{ .key = "udsTokenizerConfig", .decode = decode_ignored,
+	  .help = "no tokenizer behind a Unix socket is asked" },
+};
+
+/* Source: defaultHTTPRenderURL and the like of tokenizer/vllm_http.go. */
+static int check_producer(const struct conf_input *in, const struct conf *map,
+    void *out)
+{
+	struct token_producer *p = out;
+
+	(void)in;
+	p->is_asked = conf_is_given(conf_child(map, "vllm"));
+	p->service.enabled = p->is_asked;
+	p->service.api = TOKENIZER_RENDER;
+	p->service.concurrency = 4;
+	p->service.max_bytes = 4 << 20;
+	if (p->service.timeout_ms == 0)
+		p->service.timeout_ms = 5000;
+	if (p->service.host == NULL) {
+		p->service.host = "localhost";
+		p->service.port = 8000;
+	}
+	return 0;
+}
+
+static const struct conf_table token_producer_table = {
+	.what = "token-producer", .size = sizeof(struct token_producer),
+	.rows = producer_rows,
+	.n_rows = sizeof(producer_rows) / sizeof(*producer_rows),
+	.check = check_producer,
+};
+
 /* ---- policies ---- */
 
 static const struct conf_row usage_limit_rows[] = {
@@ -260,8 +336,8 @@ static const struct conf_table usage_limit_table = {
 static const char estimated[] =
     "tokens are estimated, 4 bytes each, as its `estimate` backend";
 static const char follows_text[] =
-    "no tokenizer: prompts are followed as text, from when they are sent until their "
-    "engine says that it dropped them; tiers have no weights";
+    "prompts are followed as text, from when they are sent until their engine says that "
+    "it dropped them; by token ids too where a tokenizer is asked; tiers have no weights";
 static const char no_prompt[] = "its requests are picked without their prompt";
 static const char no_models[] =
     "models are not asked for: adapters come from the metrics";
@@ -279,8 +355,8 @@ static const char no_eviction[] =
 static const struct other_type types[] = {
 	{ "disagg-headers-handler", OTHER_NOTHING, EXACT, own_headers, NULL, 0 },
 	{ "prefill-header-handler", OTHER_NOTHING, EXACT, own_headers, NULL, 0 },
-	{ "token-producer", OTHER_NOTHING, ALIKE, estimated, NULL, 0 },
-	{ "tokenizer", OTHER_NOTHING, ALIKE, estimated, NULL, 0 },
+	{ "token-producer", OTHER_TOKENS, ALIKE, estimated, &token_producer_table, 0 },
+	{ "tokenizer", OTHER_TOKENS, ALIKE, estimated, &token_producer_table, 0 },
 	{ "approx-prefix-cache-producer", OTHER_PREFIX, ALIKE,
 	  "the same hashes; leaves are evicted before roots, and insertion does not "
 	  "lag", &prefix_producer_table, 0 },

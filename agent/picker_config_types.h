@@ -8,6 +8,7 @@
 #pragma once
 
 #include "conf.h"
+#include "options.h"
 #include "picker_config.h"
 
 /* Parameters of metrics-data-source. */
@@ -37,6 +38,12 @@ struct precise_producer {
 	bool is_speculative;
 };
 
+/* Of token-producer. */
+struct token_producer {
+	bool is_asked;		/* `vllm` is there: a render service */
+	struct tokenizer_options service;
+};
+
 /* Of core-metrics-extractor. */
 struct metrics_extractor {
 	const char *engine;	/* NULL: not given */
@@ -52,6 +59,7 @@ struct usage_limit {
 enum other_role {
 	OTHER_NOTHING, OTHER_PARSER, OTHER_SOURCE, OTHER_DISCOVERY,
 	OTHER_FAIRNESS, OTHER_ORDERING,	/* its value is the policy's number */
+	OTHER_TOKENS,			/* struct token_producer */
 	OTHER_USAGE_LIMIT,		/* struct usage_limit, or no parameters */
 	OTHER_FIRST_TAKEN,		/* from here on the pool takes one of each */
 	OTHER_PREFIX = OTHER_FIRST_TAKEN,	/* struct prefix_producer */

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "discover.h"
 #include "home.h"
+#include "kv_texts.h"
 #include "label_columns.h"
 #include "log.h"
 #include "must.h"
@@ -18,7 +19,9 @@
 #include "plugin.h"
 #include "prefix.h"
 #include "prompt.h"
+#include "questions.h"
 #include "target.h"
+#include "tokenizer.h"
 #include "warm.h"
 
 /* Whose endpoints have not come by then has none that come back. */
@@ -96,6 +99,17 @@ static struct membership *membership_new(struct target *const *targets,
 
 /* ---- the pool ---- */
 
+/* What the tokenizer tells, and what it is to be asked. */
+static bool make_texts(struct pool *p, const struct prefix_options *o)
+{
+	if (!o->tokenizer.enabled)
+		return true;
+	p->texts = kv_texts_new(o->block_tokens * PROMPT_TOKEN_BYTES,
+	    KV_TEXTS_MAX);
+	p->questions = questions_new(o->tokenizer.max_bytes);
+	return p->texts != NULL && p->questions != NULL;
+}
+
 struct pool *pool_new(const struct pool_options *options)
 {
 	struct pool *p = calloc(1, sizeof(*p));
@@ -112,7 +126,8 @@ struct pool *pool_new(const struct pool_options *options)
 	p->prefix = prefix_new(options->prefix.max_bytes, PREFIX_SLOTS_MAX);
 	if (p->name == NULL || p->live == NULL || p->free_slots == NULL ||
 	    p->prefix == NULL || (options->prefix.kv.enabled &&
-		prefix_track(p->prefix) != 0)) {
+		prefix_track(p->prefix) != 0) ||
+	    !make_texts(p, &options->prefix)) {
 		pool_unref(p);
 		return NULL;
 	}
@@ -133,6 +148,8 @@ void pool_unref(struct pool *p)
 		return;
 	must(p->n_targets == 0 && p->members == NULL);
 	warm_free(p->warm);
+	kv_texts_free(p->texts);
+	questions_free(p->questions);
 	prefix_free(p->prefix);
 	free(p->free_slots);
 	if (p->live != NULL)
@@ -266,6 +283,8 @@ int pool_update(struct pool *p, const struct pool_context *context,
 	p->n_targets = n;
 	p->members = members;
 	p->is_known = p->is_dirty = true;
+	if (p->questions != NULL && p->tokenizer == NULL)
+		p->tokenizer = tokenizer_new(p, context);
 	free(sorted);
 	log_info("pool.endpoints", "pool=%s endpoints=%zu", p->name, n);
 	return 0;
@@ -278,8 +297,18 @@ fail:
 	return -ENOMEM;
 }
 
+void pool_beat(struct pool *p, int64_t now_ms, struct rng *rng)
+{
+	for (size_t i = 0; i < p->n_targets; i++)
+		target_beat(p->targets[i], now_ms, rng);
+	if (p->tokenizer != NULL)
+		tokenizer_beat(p->tokenizer, now_ms);
+}
+
 void pool_clear(struct pool *p)
 {
+	tokenizer_free(p->tokenizer);
+	p->tokenizer = NULL;
 	for (size_t i = 0; i < p->n_targets; i++)
 		target_free(p->targets[i]);
 	free(p->targets);
@@ -373,6 +402,7 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 		.n_slots = p->n_slots,
 		.live = p->live,
 		.prefix = p->prefix,
+		.questions = p->questions,
 		.block_bytes = p->prefix_options.block_tokens *
 		    PROMPT_TOKEN_BYTES,
 		.max_blocks = max_blocks(p),

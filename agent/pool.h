@@ -21,9 +21,12 @@ struct engine;
 struct http_client;
 struct ev_loop;
 struct kv_client;
+struct kv_texts;
 struct membership;
+struct questions;
 struct rng;
 struct target;
+struct tokenizer;
 struct warm;
 
 struct pool {
@@ -35,6 +38,11 @@ struct pool {
 	struct prefix_options prefix_options;	/* what the index was made with */
 	struct warm *warm;	/* of an earlier process, for who joins; or NULL */
 	int64_t warm_until_ms;
+
+	/* NULL without a tokenizer; the last only while there are endpoints */
+	struct kv_texts *texts;
+	struct questions *questions;
+	struct tokenizer *tokenizer;
 
 	uint16_t *free_slots;	/* a stack */
 	size_t n_free, n_slots;	/* n_slots: high-water mark */
@@ -52,6 +60,7 @@ void pool_unref(struct pool *p);
 
 /* What a pool's targets need from their thread. */
 struct pool_context {
+	struct ev_loop *loop;
 	struct http_client *http;
 	struct kv_client *kv;		/* NULL: no pool wants it, or no libzmq */
 	struct rng *rng;
@@ -69,6 +78,9 @@ struct pool_context {
  */
 int pool_update(struct pool *p, const struct pool_context *context,
     const struct endpoint_spec *specs, size_t n, bool renew);
+
+/* Starts what is due: fetches, questions to the tokenizer. */
+void pool_beat(struct pool *p, int64_t now_ms, struct rng *rng);
 
 /* Ends all fetches and forgets all endpoints; views live on. */
 void pool_clear(struct pool *p);

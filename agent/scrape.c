@@ -243,7 +243,8 @@ struct scraper *scraper_start(struct epoch *fleet, struct options *options,
 	s->mailbox = mailbox_new(s->loop, MAIL_SLOTS, on_mail, on_drop, s);
 	if (s->http == NULL || s->mailbox == NULL)
 		goto fail_loop;
-	s->context = (struct pool_context){ .http = s->http, .rng = &s->rng,
+	s->context = (struct pool_context){ .loop = s->loop,
+		.http = s->http, .rng = &s->rng,
 		.engine = engine_of, .data = s, .books = books,
 		.counters = &s->counters };
 	/* Before the thread is there: whoever asks first finds a fleet. */

@@ -34,7 +34,9 @@ static bool same_prefix(const struct prefix_options *a,
 	    a->max_match_tokens == b->max_match_tokens &&
 	    a->capacity_tokens == b->capacity_tokens &&
 	    a->auto_tune == b->auto_tune && a->max_bytes == b->max_bytes &&
-	    a->kv.enabled == b->kv.enabled;
+	    a->kv.enabled == b->kv.enabled &&
+	    a->tokenizer.enabled == b->tokenizer.enabled &&
+	    a->tokenizer.max_bytes == b->tokenizer.max_bytes;
 }
 
 /* The pool of that name, if its index is what the new options want. */
@@ -151,12 +153,8 @@ void sources_start(struct sources *s, struct ev_loop *loop,
 
 void sources_beat(struct sources *s, int64_t now_ms, struct rng *rng)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		struct pool *p = s->list[i].pool;
-
-		for (size_t k = 0; k < p->n_targets; k++)
-			target_beat(p->targets[k], now_ms, rng);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		pool_beat(s->list[i].pool, now_ms, rng);
 }
 
 bool sources_are_dirty(const struct sources *s)

@@ -351,6 +351,12 @@ void target_follow(struct target *t)
 		t->feed = kv_feed_open(t->home, t->context);
 }
 
+void target_learned(struct target *t, const uint64_t *chain, uint32_t n)
+{
+	if (t->feed != NULL)
+		kv_feed_learned(t->feed, chain, n);
+}
+
 void target_free(struct target *t)
 {
 	if (t == NULL)

@@ -40,6 +40,9 @@ void target_set_ready(struct target *t, bool ready);
 /* Begins to hear its KV events, unless it has inherited that. */
 void target_follow(struct target *t);
 
+/* A tokenizer has told the tokens of a prompt: kv_track_learned(). */
+void target_learned(struct target *t, const uint64_t *chain, uint32_t n);
+
 /* Moves what is known from the target that this one replaces. */
 void target_inherit(struct target *t, struct target *old);
 

@@ -2,10 +2,12 @@
  * A batch of KV events: whatever it says, nothing outside of it is read, and the tracker
  * keeps its bounds. Twice in a row, as a replay may bring it.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "fuzz.h"
 #include "kv_events.h"
+#include "kv_texts.h"
 #include "kv_track.h"
 #include "must.h"
 #include "prefix.h"
@@ -31,12 +33,20 @@ static void walk(struct span payload)
 		within(e.spec_kind, payload);
 		for (uint32_t i = 0; i < e.n_hashes; i++)
 			kv_hash(&e.hashes);
+		within(e.lora, payload);
+		kv_event_is_of_text(&e);
+		if (e.kind == KV_STORED) {
+			uint32_t *ids = calloc(e.n_tokens + 1, sizeof(*ids));
+
+			kv_tokens(&e, ids);
+			free(ids);
+		}
 		must(!e.hashes.bad);
 	}
 	must(kv_batch_next(&b, &e) == KV_END);
 }
 
-static void track(struct span payload)
+static void track(struct span payload, struct kv_texts *texts)
 {
 	struct prefix_index *p = prefix_new(64 << 10, 1);
 	struct kv_track *t;
@@ -44,7 +54,7 @@ static void track(struct span payload)
 
 	must(p != NULL && prefix_track(p) == 0);
 	prefix_join(p, 0, CAPACITY);
-	t = kv_track_new(p, 0, 256, NULL);
+	t = kv_track_new(p, 0, 256, texts, NULL);
 	must(t != NULL);
 	for (uint64_t i = 0; i < BLOCKS; i++)
 		chain[i] = (i + 1) << 20;
@@ -67,7 +77,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span payload = { (const char *)data, size };
 
+	struct kv_texts *texts = kv_texts_new(256, 64);
+
 	walk(payload);
-	track(payload);
+	track(payload, NULL);
+	must(texts != NULL);
+	track(payload, texts);
+	kv_texts_free(texts);
 	return 0;
 }

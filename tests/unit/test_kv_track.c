@@ -127,7 +127,7 @@ static int setup(void **state)
 	assert_int_equal(prefix_track(prefix), 0);
 	prefix_join(prefix, 1, CAPACITY);
 	counters = (struct counters){ 0 };
-	track = kv_track_new(prefix, 1, TEXT_BYTES, &counters);
+	track = kv_track_new(prefix, 1, TEXT_BYTES, NULL, &counters);
 	now_ms = 1000000;
 	return track == NULL;
 }
