@@ -7,7 +7,8 @@
  * the token block at the same share of the prompt, rounded up. So both ends of a prompt
  * are exact; within it, where its text is denser here than there (a chat template,
  * tools beside prose), a claim may be off by that much, and costs or saves so much
- * prefill. What follows from the tokens themselves, that is what engines hold, is exact.
+ * prefill. What follows from the tokens themselves, that is what engines hold, is exact,
+ * as long as they evict leaves before what they hang on, which both do.
  *
  *	link = XXH64(LE64(XXH64(ids of the block)) . LE64(link before)), root: the adapter
  *

@@ -89,6 +89,17 @@ static void test_every_default_is_as_documented(void **state)
 	assert_int_equal(o->pools[0].prefix.kv.replay_port, 0);
 	assert_int_equal(o->pools[0].prefix.kv.ranks, 1);
 	assert_string_equal(o->pools[0].prefix.kv.topic, "");
+	assert_false(o->pools[0].prefix.tokenizer.enabled);
+	options_free(o);
+	o = parse("pools: [{name: p, file: /f, prefix: {kvEvents: {}, "
+	    "tokenizer: {}}}]");
+	assert_true(o->pools[0].prefix.tokenizer.enabled);
+	assert_null(o->pools[0].prefix.tokenizer.host);
+	assert_int_equal(o->pools[0].prefix.tokenizer.api, TOKENIZER_TOKENIZE);
+	assert_null(o->pools[0].prefix.tokenizer.model);
+	assert_int_equal(o->pools[0].prefix.tokenizer.timeout_ms, 5000);
+	assert_int_equal(o->pools[0].prefix.tokenizer.concurrency, 4);
+	assert_int_equal(o->pools[0].prefix.tokenizer.max_bytes, 4 << 20);
 	options_free(o);
 	o = parse("pools: [{name: p, haproxy: {socket: /s}}]");
 	assert_int_equal(o->pools[0].haproxy_interval_ms, 1000);
@@ -119,7 +130,9 @@ static const char everything[] =
     "  prefix: {blockSizeTokens: 16, maxPrefixTokensToMatch: 1024,"
     " capacityTokens: 4096, autoTune: false, maxBytes: 64k,"
     " snapshot: /var/p, snapshotMaxAge: 1h, kvEvents: {socketPort: 5,"
-    " replaySocketPort: 6, ranks: 8, topicFilter: kv@}}\n"
+    " replaySocketPort: 6, ranks: 8, topicFilter: kv@},"
+    " tokenizer: {url: 'https://[2001:db8::2]:8443/', api: render,"
+    " modelName: base, timeout: 2s, concurrency: 7, maxBytes: 1MiB}}\n"
     "- {name: by-file, file: /e.yaml}\n"
     "- {name: by-haproxy, haproxy: {socket: '127.0.0.1:99', backend: b,"
     " interval: 500ms}}\n";
@@ -176,6 +189,15 @@ static void test_every_key_reaches_its_field(void **state)
 	assert_int_equal(p->prefix.kv.replay_port, 6);
 	assert_int_equal(p->prefix.kv.ranks, 8);
 	assert_string_equal(p->prefix.kv.topic, "kv@");
+	assert_true(p->prefix.tokenizer.enabled);
+	assert_true(p->prefix.tokenizer.https);
+	assert_string_equal(p->prefix.tokenizer.host, "2001:db8::2");
+	assert_int_equal(p->prefix.tokenizer.port, 8443);
+	assert_int_equal(p->prefix.tokenizer.api, TOKENIZER_RENDER);
+	assert_string_equal(p->prefix.tokenizer.model, "base");
+	assert_int_equal(p->prefix.tokenizer.timeout_ms, 2000);
+	assert_int_equal(p->prefix.tokenizer.concurrency, 7);
+	assert_int_equal(p->prefix.tokenizer.max_bytes, 1 << 20);
 	assert_int_equal(o->pools[1].source, SOURCE_FILE);
 	assert_string_equal(o->pools[1].file, "/e.yaml");
 	assert_int_equal(o->pools[2].source, SOURCE_HAPROXY);
@@ -308,6 +330,21 @@ static const struct {
 	    "socketPort" },
 	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {ranks: 65}}}", 2,
 	    "ranks: 65", "1 to 64" },
+	{ "pools:\n- {name: p, file: /f, prefix: {tokenizer: {}}}", 2,
+	    "a tokenizer and without kvEvents", "kvEvents beside it" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {}, tokenizer: {url:"
+	    " 'http://h:8000/tokenize'}}}", 2, "http://h:8000/tokenize",
+	    "no path" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {}, tokenizer: {url:"
+	    " 'http://h:0'}}}", 2, "http://h:0", "a host" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {}, tokenizer: {url:"
+	    " 'http://[::1'}}}", 2, "http://[::1", "a host" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {}, tokenizer: {url:"
+	    " 'http://'}}}", 2, "http://", "a host" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {}, tokenizer: {"
+	    "modelName: 'a\"b'}}}", 2, "modelName", "without quotes" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {}, tokenizer: {"
+	    "concurrency: 65}}}", 2, "concurrency: 65", "1 to 64" },
 	{ "pools:\n- {name: p, file: /f, prefix: {blockSizeTokens: 0}}", 2,
 	    "blockSizeTokens: 0", "1 to 1024" },
 };

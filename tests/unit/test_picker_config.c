@@ -105,6 +105,12 @@ static const struct {
 	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
 	    "      parameters:\n        kvEventsConfig: {podDiscoveryConfig: "
 	    "{socketPort: 0}}\n", 10, "socketPort: 0", "1 to 65535" },
+	{ PLUGINS "    - type: token-producer\n"
+	    "      parameters: {vllm: {url: 'localhost:8000'}}\n", 9,
+	    "url: \"localhost:8000\"", "http:// or https://" },
+	{ PLUGINS "    - type: tokenizer\n"
+	    "      parameters: {vlm: {url: 'http://r:8000'}}\n", 9,
+	    "unknown key vlm", "vllm" },
 	{ PLUGINS "    - type: x\n", 8, "do not have: x", "one of: " },
 	{ PLUGINS "    - name: x\n", 8, "a plugin without type", "type: " },
 	{ PLUGINS "    - type:\n", 8, "a plugin without type", "type: " },

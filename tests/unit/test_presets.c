@@ -250,6 +250,13 @@ static void test_what_a_preset_says_of_the_pool_is_taken(void **state)
 	assert_int_equal(o->pools[0].prefix.kv.replay_port, 5558);
 	assert_string_equal(o->pools[0].prefix.kv.topic, "kv@");
 	assert_int_equal(o->pools[0].prefix.block_tokens, 64);
+	assert_true(o->pools[0].prefix.tokenizer.enabled);
+	assert_int_equal(o->pools[0].prefix.tokenizer.api, TOKENIZER_RENDER);
+	assert_string_equal(o->pools[0].prefix.tokenizer.host, "localhost");
+	assert_int_equal(o->pools[0].prefix.tokenizer.port, 8000);
+	assert_string_equal(o->pools[0].prefix.tokenizer.model,
+	    "meta-llama/Llama-3.1-8B-Instruct");
+	assert_int_equal(o->pools[0].prefix.tokenizer.timeout_ms, 5000);
 	options_free(o);
 }
 
