@@ -203,14 +203,17 @@ struct question *questions_take(struct questions *q)
 
 	pthread_mutex_lock(&q->lock);
 	if (q->n > 0) {
-		const struct record *from;
+		struct record *from;
+		size_t bytes;
 
 		if (q->head == q->max_bytes ||
 		    *(const size_t *)(void *)(q->ring + q->head) == 0)
 			q->head = 0;
-		from = (const struct record *)(void *)(q->ring + q->head);
+		from = (struct record *)(void *)(q->ring + q->head);
 		out = copy_out(from);
-		q->head += from->bytes;
+		bytes = from->bytes;
+		memset(from, 0, bytes);	/* a prompt is nobody's business */
+		q->head += bytes;
 		q->n--;
 	}
 	pthread_mutex_unlock(&q->lock);
