@@ -204,6 +204,9 @@ static struct place find_place(const struct fleet *fleet, struct span pool,
 /* Below, a first token tells what else it takes, not how fast prompts are computed. */
 enum { PACE_TOKENS_MIN = 64 };
 
+/* Tokens a second; llm-d-router, peakPrefillThroughput. */
+enum { PACE_RATE_START = 15928 };
+
 static struct endpoint_pace *pace_of(const struct place *at)
 {
 	struct pool_live *pool = at->view->pool_live;
@@ -219,6 +222,20 @@ static bool is_helped(const struct booking *k)
 	for (size_t i = 0; i < BOOKING_HELPERS; i++)
 		is |= k->helpers[i].live != NULL;
 	return is;
+}
+
+/*
+ * From llm-d's default on, and at most by the factor of 2 a sample: an engine that
+ * warms up, or a machine that pauses, must not make it look slow for good, since where
+ * prompts are cached no other sample comes.
+ */
+static float believable(float rate, const struct endpoint_pace *pace)
+{
+	float now = ewma_get(&pace->prefill_rate);
+
+	if (now <= 0)
+		now = PACE_RATE_START;
+	return rate < now / 2 ? now / 2 : rate > now * 2 ? now * 2 : rate;
 }
 
 /*
@@ -241,8 +258,8 @@ static void note_pace(const struct place *at, const struct booking *k,
 	}
 	base_us = ewma_get(&pace->base_us);
 	if ((float)took_us > 2 * base_us && took_us > 0)
-		ewma_add(&pace->prefill_rate, 1e6f * computed /
-		    ((float)took_us - (base_us > 0 ? base_us : 0)),
+		ewma_add(&pace->prefill_rate, believable(1e6f * computed /
+		    ((float)took_us - (base_us > 0 ? base_us : 0)), pace),
 		    now_us / 1000);
 }
 

@@ -225,6 +225,21 @@ static void test_a_pace_is_learned_from_first_tokens(void **state)
 	assert_float_equal(ewma_get(&pace[2].prefill_rate), 10000, 1);
 }
 
+/* It warmed up, for ten seconds; then 10,000 a second, as it is. */
+static void test_a_bad_sample_is_not_believed_for_good(void **state)
+{
+	(void)state;
+	memset(pace, 0, sizeof(pace));
+	lives(0, 1000, 0, 10000, "s00");
+	assert_float_equal(ewma_get(&pace[0].prefill_rate), 15928 / 2, 1);
+	for (int i = 0; i < 30; i++)
+		lives(0, 1000, 0, 100, "s00");
+	assert_float_equal(ewma_get(&pace[0].prefill_rate), 10000, 100);
+	now_us += 1000000000;
+	lives(0, 1000, 0, 10000, "s00");
+	assert_float_equal(ewma_get(&pace[0].prefill_rate), 5000, 100);
+}
+
 static void test_no_pace_is_learned_from_who_had_to_wait(void **state)
 {
 	(void)state;
@@ -315,9 +330,9 @@ static void test_no_pace_is_learned_from_what_was_prefilled_elsewhere(
 	end("a", "s00");
 	pick_helped("b", 0, -1, -1);
 	assert_true(ewma_get(&pace[0].prefill_rate) < 0);
-	now_us += 100000;
+	now_us += 70000;
 	first("b", "s00");
-	assert_float_equal(ewma_get(&pace[0].prefill_rate), 7000, 1);
+	assert_float_equal(ewma_get(&pace[0].prefill_rate), 10000, 1);
 	assert_true(ewma_get(&pace[1].prefill_rate) < 0);
 	end("b", "s00");
 	pool.pool_live.pace = NULL;
@@ -1934,6 +1949,7 @@ int main(void)
 		unit(test_a_life_is_counted_from_pick_to_end),
 		unit(test_an_end_without_first_gives_all_back),
 		unit(test_a_pace_is_learned_from_first_tokens),
+		unit(test_a_bad_sample_is_not_believed_for_good),
 		unit(test_no_pace_is_learned_from_who_had_to_wait),
 		unit(test_the_first_token_moves_it_to_who_sent_it),
 		unit(test_a_first_token_of_nobody_we_know_stays),
