@@ -14,7 +14,7 @@
  * rate, batch and serve are learned, each endpoint's own (live.h, struct endpoint_pace):
  * rate from first tokens, where little was ahead: tokens / (TTFT - that of a prompt that
  * is cached); who is not far from the average is taken to be as fast as that; batch from pages that
- * show a queue; serve from first tokens to ends. So it works from
+ * show a queue; serve from first tokens to ends (serveMs before the first). So it works from
  * nothing but HAProxy's lines, and needs `feedback:`. Without it what is queued counts
  * as prompts like this one, and the rate is peakPrefillThroughput.
  *
@@ -36,7 +36,7 @@
 #include "request.h"
 
 struct ttft_params {
-	float peak_rate, load_ms, request_ms;
+	float peak_rate, load_ms, request_ms, serve_ms;
 };
 
 #define PARAM(field) offsetof(struct ttft_params, field)
@@ -51,6 +51,9 @@ static const struct conf_row rows[] = {
 	{ .key = "requestCostMs", .decode = conf_fraction, .preset = "1",
 	  .offset = PARAM(request_ms),
 	  .help = "for each request that is there" },
+	{ .key = "serveMs", .decode = conf_fraction, .preset = "1000",
+	  .offset = PARAM(serve_ms),
+	  .help = "from a first token to the end, until it is learned" },
 };
 
 static const struct conf_table table = {
@@ -67,7 +70,7 @@ static const float noise = 1.5f;	/* a rate that differs by less is the same */
 struct question {
 	const struct endpoint_pace *paces;	/* by slot; NULL: nothing is known */
 	float prompt_bytes, block_bytes;
-	float usual_rate, high_rate, low_rate;
+	float usual_rate, high_rate, low_rate, usual_serve_ms;
 };
 
 /* What is known of candidate i, read once: counts move while we look. */
@@ -92,34 +95,45 @@ static inline float learned_rate(const struct endpoint_pace *pace)
 	return rate > 0.0f ? rate : 0.0f;
 }
 
-static float usual_rate(const struct choice *choice,
-    const struct endpoint_pace *paces, const struct ttft_params *p)
-{
-	const struct choice c = *choice;
-	float sum = 0.0f, rate;
-	size_t n = 0;
+/* What those do on average that were seen at work, or as configured. */
+struct average {
+	float sum;
+	size_t n;
+};
 
-	for (size_t i = 0; paces != NULL && i < c.n; i++) {
-		rate = learned_rate(pace_of(&c, paces, i));
-		sum += rate;
-		n += rate > 0.0f;
-	}
-	return n > 0 ? sum / (float)n : p->peak_rate;
+static inline void average_add(struct average *a, float value)
+{
+	a->sum += value > 0.0f ? value : 0.0f;
+	a->n += value > 0.0f;
 }
 
-static struct question question_of(const struct choice *c,
+static float average_or(const struct average *a, float preset)
+{
+	return a->n > 0 ? a->sum / (float)a->n : preset;
+}
+
+static struct question question_of(const struct choice *choice,
     const struct ttft_params *p)
 {
-	const struct pool_live *pool = c->view->pool_live;
+	const struct choice c = *choice;
+	const struct pool_live *pool = c.view->pool_live;
 	const struct endpoint_pace *paces = pool != NULL ? pool->pace : NULL;
-	float usual = usual_rate(c, paces, p);
+	struct average rate = { 0 }, serve_us = { 0 };
+	float usual;
 
+	for (size_t i = 0; paces != NULL && i < c.n; i++) {
+		average_add(&rate, learned_rate(pace_of(&c, paces, i)));
+		average_add(&serve_us,
+		    ewma_get(&pace_of(&c, paces, i)->serve_us));
+	}
+	usual = average_or(&rate, p->peak_rate);
 	return (struct question){ .paces = paces,
-		.prompt_bytes = (float)(c->request->prompt_bytes +
-		    c->request->unseen_bytes),
-		.block_bytes = (float)c->view->block_bytes,
+		.prompt_bytes = (float)(c.request->prompt_bytes +
+		    c.request->unseen_bytes),
+		.block_bytes = (float)c.view->block_bytes,
 		.usual_rate = usual, .high_rate = noise * usual,
-		.low_rate = usual / noise };
+		.low_rate = usual / noise, .usual_serve_ms =
+		    average_or(&serve_us, 1000.0f * p->serve_ms) / 1000.0f };
 }
 
 /*
@@ -172,15 +186,17 @@ static inline struct outlook outlook_of(const struct choice *c,
 	return o;
 }
 
-static inline float place_ms(const struct outlook *o)
+static inline float place_ms(const struct question *q, const struct outlook *o)
 {
-	float serve_us;
+	float serve_ms;
 
 	if (o->batch == 0 || o->requests < (float)o->batch)
 		return 0.0f;
-	serve_us = ewma_get(&o->pace->serve_us);
-	return serve_us <= 0.0f ? 0.0f : serve_us / 1000.0f *
-	    (o->requests - (float)o->batch + 1.0f) / (float)o->batch;
+	serve_ms = ewma_get(&o->pace->serve_us) / 1000.0f;
+	if (serve_ms <= 0.0f)	/* nobody has left yet: it is full all the same */
+		serve_ms = q->usual_serve_ms;
+	return serve_ms * (o->requests - (float)o->batch + 1.0f) /
+	    (float)o->batch;
 }
 
 /* Part of what is in flight is computed already: as much as there was time for. */
@@ -247,7 +263,7 @@ static void ttft_score(const struct choice *choice, const void *params,
 
 	for (size_t i = 0; i < c.n; i++) {
 		const struct outlook o = outlook_of(&c, &q, i);
-		float ahead = ahead_ms(&c, &o), place = place_ms(&o);
+		float ahead = ahead_ms(&c, &o), place = place_ms(&q, &o);
 		float ms = (ahead > place ? ahead : place) +
 		    o.own * o.token_ms + o.requests * p.request_ms;
 

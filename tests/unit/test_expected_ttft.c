@@ -164,8 +164,11 @@ static void test_a_full_batch_is_waited_for(void **state)
 	pace[0].batch = 4;
 	assert_float_equal(ms(), 100 + 1000 + 3, 0.01);
 	pace[0].batch = 3;
-	pace[0].serve_us.word = 0;	/* never seen to end */
-	assert_float_equal(ms(), 100 + 1000 + 3, 0.01);
+	pace[0].serve_us.word = 0;	/* nobody has been seen to end: 1 s / 3 */
+	assert_float_equal(ms(), 1000 / 3.0 + 1000 + 3, 0.01);
+	assert_float_equal(ms_by("{serveMs: 600}"), 200 + 1000 + 3, 0.01);
+	ewma_add(&pace[1].serve_us, 900 * 1000, 1);	/* elsewhere they were */
+	assert_float_equal(ms(), 300 + 1000 + 3, 0.01);
 }
 
 /* Nothing tells of ends: those that wait are taken to be like this one. */
