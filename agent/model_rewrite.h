@@ -16,17 +16,13 @@
 
 #include <stdbool.h>
 
+#include "model_name.h"
 #include "span.h"
 
 struct arena;
 struct model_rewrite_options;
 struct request;
 struct rng;
-
-enum { MODEL_NAME_MAX = 256 };
-
-/* May it be one? 1 to MODEL_NAME_MAX bytes of UTF-8 without control characters. */
-bool model_is_name(struct span name);
 
 /*
  * Sets r->target, target_at and target_len, and r->model to what is asked for from now

@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "fault.h"
+#include "model_name.h"
 #include "picker_config.h"
 #include "presets.h"
 #include "yaml.h"
@@ -280,7 +281,7 @@ static const struct conf_row pool_rows[] = {
 	  .preset = "{}", .offset = offsetof(struct pool_options, flow),
 	  .help = "requests wait here while the pool is full" },
 	{ .key = "modelRewrites", .decode = conf_list,
-	  .table = &model_rule_table, .max = 4096,
+	  .table = &model_rule_table, .max = MODEL_RULES_MAX,
 	  .offset = offsetof(struct pool_options, rules),
 	  .offset_n = offsetof(struct pool_options, n_rules),
 	  .help = "rules, the oldest first; needs the Lua filter in HAProxy" },

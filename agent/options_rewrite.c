@@ -12,9 +12,7 @@
 
 #include "arena.h"
 #include "fault.h"
-#include "model_rewrite.h"
-
-enum { MATCHES_MAX = 4096, TARGETS_MAX = 64 };
+#include "model_name.h"
 
 /* What JSON and a header can carry, and HAProxy's variables. */
 static int decode_model(const struct conf_input *in, const struct conf_row *row,
@@ -81,12 +79,12 @@ static const struct conf_table target_table = {
 
 static const struct conf_row rule_rows[] = {
 	{ .key = "matches", .decode = conf_list, .table = &match_table,
-	  .max = MATCHES_MAX,
+	  .max = MODEL_MATCHES_MAX,
 	  .offset = offsetof(struct model_rule_options, matches),
 	  .offset_n = offsetof(struct model_rule_options, n_matches),
 	  .help = "any of these; none: every model that no other rule names" },
 	{ .key = "targets", .decode = conf_list, .required = true,
-	  .table = &target_table, .min = 1, .max = TARGETS_MAX,
+	  .table = &target_table, .min = 1, .max = MODEL_TARGETS_MAX,
 	  .offset = offsetof(struct model_rule_options, targets),
 	  .offset_n = offsetof(struct model_rule_options, n_targets),
 	  .help = "one of these, by chance and weight" },

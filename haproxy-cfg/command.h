@@ -27,6 +27,7 @@ struct flags {
 	const char *master;	/* -S: its master's; NULL: in -o */
 	const char *agent, *feedback;	/* --agent, --feedback: HOST:PORT */
 	const char *spoe;	/* --spoe: spoe-epp.conf */
+	const char *lua;	/* --lua: epp-model.lua */
 	bool verbose;
 };
 

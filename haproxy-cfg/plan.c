@@ -182,6 +182,7 @@ static step_f *const steps[] = {
 	plan_grants,		/* who may refer to what */
 	plan_slices,		/* endpoints of Services */
 	plan_pods,		/* endpoints of InferencePools */
+	plan_rewrites,		/* their models under other names */
 	plan_policies,		/* BackendTLSPolicies by Service */
 	plan_classes,		/* which GatewayClasses are ours */
 	plan_gateways,		/* and which Gateways are of them */

@@ -77,12 +77,26 @@ struct plan_objective {		/* InferenceObjective, by its name */
 	int32_t priority;	/* the higher is served first; below 0: may be shed */
 };
 
+struct plan_model_target {
+	const char *model;
+	uint32_t weight;	/* 0: none of the rule has one */
+};
+
+struct plan_model_rule {	/* of an InferenceModelRewrite */
+	const char *const *models;	/* none: every model */
+	size_t n_models;
+	const struct plan_model_target *targets;
+	size_t n_targets;
+};
+
 /* InferencePool: who picks, and what becomes of requests without a pick. */
 struct plan_pool {
 	struct plan_ref ref;
 	enum plan_failure_mode failure_mode;
 	const struct plan_objective *objectives;	/* sorted by name */
 	size_t n_objectives;
+	const struct plan_model_rule *rewrites;		/* the oldest first */
+	size_t n_rewrites;
 };
 
 /*

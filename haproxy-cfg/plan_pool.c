@@ -157,6 +157,7 @@ static const struct plan_backend *backend_of(struct planner *p,
 	b->pool = made;
 	take_endpoints(p, pool, b);
 	take_objectives(p, pool, made);
+	plan_take_rewrites(p, pool, made);
 	return b;
 }
 
@@ -260,12 +261,12 @@ static void take_backend(struct planner *p, const struct pool_use *u)
 
 /* ---- what points to pools --------------------------------------------------------- */
 
-static bool has_pool(const struct planner *p, const struct object *from,
-    const struct pool_ref *ref)
+const struct object *plan_pool_of(const struct planner *p,
+    const struct object *from, const struct pool_ref *ref)
 {
-	return strcmp(ref->kind, "InferencePool") == 0 &&
+	return strcmp(ref->kind, "InferencePool") != 0 ? NULL :
 	    store_find(p->store, KIND_INFERENCE_POOL, from->namespace,
-		ref->name) != NULL;
+		ref->name);
 }
 
 static void tell_objectives(struct planner *p)
@@ -278,7 +279,7 @@ static void tell_objectives(struct planner *p)
 
 		if (s == NULL)
 			return;
-		if (has_pool(p, &o->o, &o->pool))
+		if (plan_pool_of(p, &o->o, &o->pool) != NULL)
 			plan_set(p, &s->conditions, "Accepted", CONDITION_TRUE,
 			    "Accepted", "Requests that name it have its "
 			    "priority");
@@ -286,22 +287,6 @@ static void tell_objectives(struct planner *p)
 			plan_set(p, &s->conditions, "Accepted",
 			    CONDITION_UNKNOWN, "Pending", plan_textf(p,
 				"There is no InferencePool %s", o->pool.name));
-	}
-}
-
-/* Nothing is dropped in silence: render has none of epp-model.lua's lines yet. */
-static void tell_rewrites(struct planner *p)
-{
-	struct objects all = store_all(p->store, KIND_INFERENCE_MODEL_REWRITE);
-
-	for (size_t i = 0; i < all.n && !p->failed; i++) {
-		struct status *s = plan_status(p, all.items[i]);
-
-		if (s != NULL)
-			plan_set(p, &s->conditions, "Accepted",
-			    CONDITION_FALSE, "Unsupported", "Models are not "
-			    "rewritten by what is rendered: requests go on "
-			    "with the model they ask for");
 	}
 }
 
@@ -313,7 +298,7 @@ void plan_pool_statuses(struct planner *p)
 	struct objects all = store_all(p->store, KIND_INFERENCE_POOL);
 
 	tell_objectives(p);
-	tell_rewrites(p);
+	plan_rewrite_statuses(p);
 	for (size_t i = 0; i < all.n && !p->failed; i++) {
 		struct pool_use *u = index_get(&p->pools,
 		    all.items[i]->namespace, all.items[i]->name, 0);

@@ -115,6 +115,9 @@ struct planner {
 	const struct plan_backend **pool_backends;
 	size_t n_pool_backends, cap_pool_backends;
 
+	struct rewrite *rewrites;	/* the oldest first */
+	size_t n_rewrites;
+
 	void **all_policies;		/* struct policy, the oldest first */
 	size_t n_policies;
 	bool is_noted;			/* does what is found count as used? */
@@ -191,6 +194,18 @@ struct plan_found plan_pool_backend(struct planner *p, const struct gw *gw,
 bool plan_backend_tls(struct planner *p, const struct gw *gw,
     const struct service *service, const struct service_port *port,
     const struct plan_backend_tls **out);
+
+/* ---- plan_rewrite.c: models under other names ------------------------------------------ */
+
+void plan_rewrites(struct planner *p);
+/* Those of the pool, into `made`. */
+void plan_take_rewrites(struct planner *p, const struct inference_pool *pool,
+    struct plan_pool *made);
+void plan_rewrite_statuses(struct planner *p);
+
+/* What poolRef of `from` refers to; NULL: nothing. */
+const struct object *plan_pool_of(const struct planner *p,
+    const struct object *from, const struct pool_ref *ref);
 
 /* ---- plan_route.c, plan_rule.c, plan_match.c ---------------------------------------- */
 

@@ -25,6 +25,7 @@ const struct render_options render_defaults = {
 	.agent = "127.0.0.1:9002",
 	.feedback = "127.0.0.1:9003",
 	.spoe_file = "/usr/share/haproxy-epp/spoe-epp.conf",
+	.lua_file = "/usr/share/haproxy-epp/epp-model.lua",
 	.health_path = "/health",
 	.hard_stop_after_ms = 15 * 60 * 1000,
 };
@@ -165,6 +166,7 @@ static void put_global(struct render *r)
 	buf_puts(t, " mode 660 level admin\n");
 	buf_printf(t, "    hard-stop-after %lldms\n",
 	    (long long)o->hard_stop_after_ms);
+	render_lua(r);
 	buf_puts(t, "    log stderr format raw local0 info\n\n");
 	if (r->plan->n_pools > 0)
 		buf_printf(t, "ring epp\n"

@@ -24,6 +24,7 @@ struct render_options {
 	const char *agent;		/* host:port of epp-agent's SPOP listener */
 	const char *feedback;		/* host:port where it hears HAProxy's log */
 	const char *spoe_file;		/* spoe-epp.conf as shipped */
+	const char *lua_file;		/* epp-model.lua as shipped */
 	const char *health_path;	/* of a pool's servers; NULL: TCP check */
 	int64_t hard_stop_after_ms;
 };

@@ -222,3 +222,4 @@ void render_pool_lines(struct render *r, const struct plan_backend *to,
     bool has_tries);
 void render_agent_files(struct render *r);
 void render_agent_backend(struct render *r);
+void render_lua(struct render *r);	/* in global, where a pool needs it */

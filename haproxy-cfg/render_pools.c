@@ -66,6 +66,32 @@ static void put_tries(struct render *r, struct buf *b)
 	    r->options->haproxy_version >= 300 ? " 429" : "");
 }
 
+/* share/haproxy.cfg, the lines of models: in the request, then in the answer */
+static void put_model_in(struct buf *b)
+{
+	buf_puts(b, "    filter lua.epp-model\n"
+	    "    http-request set-header content-length "
+	    "%[req.hdr(content-length),add(txn.epp.model_grow)] if "
+	    "{ var(txn.epp.model) -m found } "
+	    "{ req.hdr(content-length) -m found }\n");
+}
+
+static void put_model_out(struct buf *b)
+{
+	buf_puts(b, "    http-response set-var(txn.epp.rename) int(1) if "
+	    "{ var(txn.epp.model) -m found } { res.body_len gt 0 } "
+	    "{ res.hdr(content-type) -m beg application/json "
+	    "text/event-stream }\n"
+	    "    http-response unset-var(txn.epp.rename) if "
+	    "{ res.hdr(content-encoding) -m found }\n"
+	    "    http-response set-var(txn.epp.rename) int(2) if "
+	    "{ var(txn.epp.rename) -m found } "
+	    "{ res.hdr(content-length) -m found }\n"
+	    "    http-response set-header content-length "
+	    "%[res.hdr(content-length),add(txn.epp.model_room)] if "
+	    "{ var(txn.epp.rename) -m int 2 }\n");
+}
+
 void render_pool_lines(struct render *r, const struct plan_backend *to,
     bool has_tries)
 {
@@ -94,21 +120,42 @@ void render_pool_lines(struct render *r, const struct plan_backend *to,
 	    "    http-request set-header x-encoder-hosts-ports "
 	    "%[var(txn.epp.encode)] if { var(txn.epp.encode) -m found }\n"
 	    "    http-request set-header x-data-parallel-host-port "
-	    "%[var(txn.epp.rank)] if { var(txn.epp.rank) -m found }\n"
-	    "    use-server %[var(txn.epp.ep)]  if { var(txn.epp.ep)  -m found "
+	    "%[var(txn.epp.rank)] if { var(txn.epp.rank) -m found }\n");
+	if (to->pool->n_rewrites > 0)
+		put_model_in(b);
+	buf_puts(b, "    use-server %[var(txn.epp.ep)]  if { var(txn.epp.ep)  -m found "
 	    "}\n    use-server %[var(txn.epp.ep2)] if { var(txn.epp.ep2) -m "
 	    "found }\n    http-response wait-for-body time 1d at-least 1\n"
 	    "    http-response set-var(txn.epp.ttft) date(0,us),sub(txn.epp.t0)"
 	    " if { res.body_len gt 0 }\n"
 	    "    http-response send-spoe-group epp first if "
-	    "{ var(txn.epp.ep) -m found } { res.body_len gt 0 }\n"
-	    "    http-response set-header x-epp-why %[var(txn.epp.why)] if "
+	    "{ var(txn.epp.ep) -m found } { res.body_len gt 0 }\n");
+	if (to->pool->n_rewrites > 0)
+		put_model_out(b);
+	buf_puts(b, "    http-response set-header x-epp-why %[var(txn.epp.why)] if "
 	    "{ var(txn.epp.why) -m found }\n");
 	if (r->options->health_path != NULL) {
 		buf_puts(b, "    option httpchk GET ");
 		words_quote(b, r->options->health_path);
 		buf_puts(b, "\n");
 	}
+}
+
+/* HAProxy 3.1 and later want to be told, and 3.0 does not know the word. */
+void render_lua(struct render *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->plan->n_pools; i++)
+		any |= r->plan->pools[i]->pool->n_rewrites > 0;
+	if (!any)
+		return;
+	if (r->options->haproxy_version >= 301)
+		buf_puts(&r->out->text,
+		    "    tune.lua.bool-sample-conversion normal\n");
+	buf_puts(&r->out->text, "    lua-load-per-thread ");
+	words_quote(&r->out->text, r->options->lua_file);
+	buf_puts(&r->out->text, "\n");
 }
 
 /* share/haproxy.cfg, backend epp-agents, and why it is so */
@@ -178,6 +225,34 @@ static void put_objectives(struct buf *b, const struct plan_pool *pool)
 	}
 }
 
+static void put_rule(struct buf *b, const struct plan_model_rule *rule)
+{
+	buf_puts(b, rule->n_models > 0 ? "  - matches:\n" : "  - targets:\n");
+	for (size_t i = 0; i < rule->n_models; i++) {
+		buf_puts(b, "    - {model: {value: ");
+		words_json(b, rule->models[i]);
+		buf_puts(b, "}}\n");
+	}
+	if (rule->n_models > 0)
+		buf_puts(b, "    targets:\n");
+	for (size_t i = 0; i < rule->n_targets; i++) {
+		buf_puts(b, "    - {modelRewrite: ");
+		words_json(b, rule->targets[i].model);
+		if (rule->targets[i].weight > 0)
+			buf_printf(b, ", weight: %" PRIu32,
+			    rule->targets[i].weight);
+		buf_puts(b, "}\n");
+	}
+}
+
+static void put_rewrites(struct buf *b, const struct plan_pool *pool)
+{
+	if (pool->n_rewrites > 0)
+		buf_puts(b, "  modelRewrites:\n");
+	for (size_t i = 0; i < pool->n_rewrites; i++)
+		put_rule(b, &pool->rewrites[i]);
+}
+
 void render_agent_files(struct render *r)
 {
 	struct buf *b = &r->policy;
@@ -202,6 +277,7 @@ void render_agent_files(struct render *r)
 		    pool->pool->failure_mode == PLAN_FAIL_CLOSE ?
 		    "FailClose" : "FailOpen");
 		put_objectives(b, pool->pool);
+		put_rewrites(b, pool->pool);
 	}
 	put_file(r, "pools.yaml", b);
 }

@@ -53,6 +53,8 @@ static void take_options(struct setup *s)
 		s->options.feedback = f->feedback;
 	if (f->spoe != NULL)
 		s->options.spoe_file = f->spoe;
+	if (f->lua != NULL)
+		s->options.lua_file = f->lua;
 }
 
 bool setup_open(struct setup *s, const struct flags *flags, bool needs_dir)

@@ -11,7 +11,7 @@
 #define CONTROLLER "haproxy-epp.io/gateway-controller"
 
 enum { PATHS_MAX = 64, LONG_VERSION = 256, LONG_CONTROLLER,
-	LONG_AGENT, LONG_FEEDBACK, LONG_SPOE };
+	LONG_AGENT, LONG_FEEDBACK, LONG_SPOE, LONG_LUA };
 
 static const struct {
 	const char *name;
@@ -53,6 +53,8 @@ static const struct {
 	    "(default 127.0.0.1:9003)" },
 	{ LONG_SPOE, "spoe", "FILE", "spoe-epp.conf (default "
 	    "/usr/share/haproxy-epp/spoe-epp.conf)" },
+	{ LONG_LUA, "lua", "FILE", "epp-model.lua, for InferenceModelRewrites "
+	    "(default /usr/share/haproxy-epp/epp-model.lua)" },
 	{ 'v', NULL, NULL, "print the version and exit" },
 	{ 'V', NULL, NULL, "say more" },
 	{ 'h', NULL, NULL, "print this" },
@@ -134,6 +136,9 @@ static bool set_flag(struct flags *f, int c)
 		return true;
 	case LONG_SPOE:
 		f->spoe = optarg;
+		return true;
+	case LONG_LUA:
+		f->lua = optarg;
 		return true;
 	case 'V':
 		f->verbose = true;

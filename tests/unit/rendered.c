@@ -24,6 +24,7 @@ struct rendered rendered_of(const struct plans *p, unsigned version)
 
 	options.haproxy_version = version;
 	options.spoe_file = "haproxy-cfg/share/spoe-epp.conf";
+	options.lua_file = "haproxy-cfg/share/epp-model.lua";
 	assert_non_null(r.arena);
 	assert_int_equal(render(&p->plan, &options, r.arena, &r.problems,
 	    &r.out), 0);

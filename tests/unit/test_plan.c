@@ -283,6 +283,62 @@ static void test_a_pool_is_every_port_of_every_ready_pod(void **state)
 	made_free(&m);
 }
 
+#define REWRITE(name, created, rules) "apiVersion: llm-d.ai/v1alpha2\nkind: " \
+	"InferenceModelRewrite\nmetadata: {name: " name created "}\nspec: " \
+	"{poolRef: {name: p}, rules: [" rules "]}\n---\n"
+
+static const char rewrites_text[] =
+    "apiVersion: inference.networking.k8s.io/v1\nkind: InferencePool\n"
+    "metadata: {name: p}\nspec: {selector: {matchLabels: {app: m}}, "
+    "targetPorts: [{number: 8000}]}\n---\n"
+    REWRITE("a", "", "{targets: [{modelRewrite: youngest}]}")
+    REWRITE("b", ", creationTimestamp: \"2026-01-02T00:00:00Z\"",
+	"{targets: [{modelRewrite: second}]}")
+    REWRITE("c", ", creationTimestamp: \"2026-01-01T00:00:00Z\"",
+	"{matches: [{model: {value: m}}], targets: [{modelRewrite: idle}, "
+	"{modelRewrite: x, weight: 3}]}, {targets: [{modelRewrite: y}, "
+	"{modelRewrite: z}]}")
+    REWRITE("bad", ", creationTimestamp: \"2025-01-01T00:00:00Z\"",
+	"{targets: [{modelRewrite: fine}]}, {targets: [{modelRewrite: "
+	"\"a\\tb\"}]}")
+    "apiVersion: llm-d.ai/v1alpha2\nkind: InferenceModelRewrite\n"
+    "metadata: {name: poolless}\nspec: {poolRef: {name: q}, rules: "
+    "[{targets: [{modelRewrite: x}]}]}\n";
+
+static const char *told(const struct made *m, const char *name)
+{
+	for (size_t i = 0; i < m->statuses.n; i++)
+		if (strcmp(m->statuses.items[i].object->name, name) == 0)
+			return m->statuses.items[i].conditions.items[0].reason;
+	return "nothing";
+}
+
+/* The oldest first; what the agent would refuse does not spoil the others. */
+static void test_rewrites_of_a_pool_come_by_age(void **state)
+{
+	const char *const texts[] = { manifest_class, manifest_gateway,
+		rewrites_text,
+		ROUTE("r", "rules: [{backendRefs: [{name: p, kind: "
+		"InferencePool, group: inference.networking.k8s.io}]}]") };
+	struct made m = made_of(texts, 4);
+	const struct plan_pool *pool = m.plan.pools[0]->pool;
+
+	(void)state;
+	assert_int_equal(pool->n_rewrites, 4);
+	assert_string_equal(pool->rewrites[0].models[0], "m");
+	assert_int_equal(pool->rewrites[0].n_targets, 1);
+	assert_string_equal(pool->rewrites[0].targets[0].model, "x");
+	assert_int_equal(pool->rewrites[0].targets[0].weight, 3);
+	assert_int_equal(pool->rewrites[1].n_targets, 2);
+	assert_string_equal(pool->rewrites[2].targets[0].model, "second");
+	assert_string_equal(pool->rewrites[3].targets[0].model, "youngest");
+	assert_string_equal(told(&m, "a"), "Accepted");
+	assert_string_equal(told(&m, "c"), "Accepted");
+	assert_string_equal(told(&m, "bad"), "Unsupported");
+	assert_string_equal(told(&m, "poolless"), "Pending");
+	made_free(&m);
+}
+
 static void test_a_gateway_of_another_class_is_none_of_ours(void **state)
 {
 	static const char *const texts[] = {
@@ -500,6 +556,7 @@ int main(void)
 		cmocka_unit_test(
 		    test_a_dropped_rule_keeps_its_matches_and_answers_500),
 		cmocka_unit_test(test_a_pool_is_every_port_of_every_ready_pod),
+		cmocka_unit_test(test_rewrites_of_a_pool_come_by_age),
 		cmocka_unit_test(
 		    test_a_gateway_of_another_class_is_none_of_ours),
 		cmocka_unit_test(test_shuffled_objects_give_the_same_plan),

@@ -160,6 +160,12 @@ static void test_backends_that_speak_tls(void **state)
 
 /* ---- pools ----------------------------------------------------------------- */
 
+static const char *const models[] = { "a: \"b\" {#\\", "\xc3\xa9" };
+static const struct plan_model_target targets[] = { { "x]", 3 }, { "y'", 1 } };
+static const struct plan_model_rule by_name = { models, 2, targets, 2 };
+static const struct plan_model_rule for_all = { NULL, 0,
+	&(const struct plan_model_target){ "*z", 0 }, 1 };
+
 static void test_the_agent_takes_pools(void **state)
 {
 	static const struct plan_endpoint endpoints[] = {
@@ -167,7 +173,9 @@ static void test_the_agent_takes_pools(void **state)
 	};
 	char dir[] = "/tmp/test_render_tls.XXXXXX", command[256];
 	struct plan_pool pool = { .ref = { PLAN_INFERENCE_POOL, "ns", "llama",
-		NULL, 0 }, .failure_mode = PLAN_FAIL_CLOSE };
+		NULL, 0 }, .failure_mode = PLAN_FAIL_CLOSE,
+		.rewrites = (const struct plan_model_rule[]){ by_name,
+		    for_all }, .n_rewrites = 2 };
 	struct plan_backend backends[2] = {
 		{ .ref = pool.ref, .pool = &pool, .endpoints = endpoints,
 		  .n_endpoints = 3 },
@@ -222,18 +230,28 @@ static bool is_left_out(const char *line)
 	return *line == '\0';
 }
 
+/* Lines that are off in what is shipped, for models under other names. */
+static bool is_of_models(const char *line)
+{
+	return strncmp(line, "#filter lua", 11) == 0 ||
+	    (strncmp(line, "#http-re", 8) == 0 &&
+	     (strstr(line, "epp.model") != NULL ||
+	      strstr(line, "epp.rename") != NULL));
+}
+
 /* What is shipped by hand and what is rendered are one contract. */
 static void test_a_pool_has_the_shipped_lines(void **state)
 {
 	struct plan_pool pool = { .ref = { PLAN_INFERENCE_POOL, "ns", "llm",
-		NULL, 0 }, .failure_mode = PLAN_FAIL_OPEN };
+		NULL, 0 }, .failure_mode = PLAN_FAIL_OPEN, .rewrites = &by_name,
+		.n_rewrites = 1 };
 	struct plan_backend backend = { .ref = pool.ref, .pool = &pool };
 	const struct plan_backend *pools[] = { &backend };
 	FILE *f = fopen("haproxy-cfg/share/haproxy.cfg", "r");
 	struct plans p;
 	struct rendered r;
 	char line[2048];
-	size_t n = 0;
+	size_t n = 0, n_models = 0;
 	bool is_pool = false;
 
 	(void)state;
@@ -248,6 +266,10 @@ static void test_a_pool_has_the_shipped_lines(void **state)
 		char *text = line + strspn(line, " ");
 
 		text[strcspn(text, "\n")] = '\0';
+		if (is_of_models(text)) {
+			text++;
+			n_models++;
+		}
 		if (text == line)
 			is_pool = *text == '\0' || *text == '.' ? is_pool :
 			    strcmp(text, "backend llm") == 0;
@@ -258,6 +280,7 @@ static void test_a_pool_has_the_shipped_lines(void **state)
 		}
 	}
 	assert_true(n > 15);
+	assert_int_equal(n_models, 6);
 	fclose(f);
 	rendered_drop(&r);
 	plans_fini(&p);
