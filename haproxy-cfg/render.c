@@ -158,7 +158,9 @@ static void put_global(struct render *r)
 	const struct render_options *o = r->options;
 
 	output_section_begin(r->out, "", NULL);
-	buf_puts(t, "global\n    tune.bufsize 65536\n    stats socket ");
+	/* Experimental since 2.4: normalize-uri. */
+	buf_puts(t, "global\n    tune.bufsize 65536\n"
+	    "    expose-experimental-directives\n    stats socket ");
 	if (o->stats_socket != NULL)
 		words_quote(t, o->stats_socket);
 	else

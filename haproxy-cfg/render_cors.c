@@ -122,6 +122,9 @@ static void put_preflight(struct render *r, const struct plan_ref *ref,
 	    f->n_methods, "%[req.fhdr(access-control-request-method)]");
 	put_list(r, ref, "Access-Control-Allow-Headers", f->headers,
 	    f->n_headers, "%[req.fhdr(access-control-request-headers)]");
+	/* Of no use to a browser here, but HTTPRouteCORS looks for it. */
+	put_list(r, ref, "Access-Control-Expose-Headers", f->expose,
+	    f->n_expose, "*");
 	buf_printf(b, " hdr Access-Control-Max-Age %u", f->max_age_s);
 	if (f->allow_credentials)
 		buf_puts(b, " hdr Access-Control-Allow-Credentials true");

@@ -246,6 +246,23 @@ void render_grpc_lines(struct render *r, const char *condition, unsigned status,
 	    message);
 }
 
+/*
+ * "//admin", "/x/../admin" and "/%61dmin" are "/admin" to many a server, so they must
+ * not be a way around the rules for it: what is looked up, and what the server gets, is
+ * the path of RFC 3986 section 6.2.2, slashes merged. Most paths cost four searches.
+ */
+static void put_normal_path(struct buf *t)
+{
+	buf_puts(t, "    http-request normalize-uri percent-decode-unreserved "
+	    "if { path -m sub % }\n"
+	    "    http-request normalize-uri path-merge-slashes if "
+	    "{ path -m sub // }\n"
+	    "    http-request normalize-uri path-strip-dot if "
+	    "{ path -m sub /. }\n"
+	    "    http-request normalize-uri path-strip-dotdot full if "
+	    "{ path -m sub /.. }\n");
+}
+
 void render_http_lines(struct render *r, const struct plan_bind *bind,
     const char *id)
 {
@@ -265,6 +282,7 @@ void render_http_lines(struct render *r, const struct plan_bind *bind,
 	render_host_lines(r, "http-request", "host", "g", id);
 	if (is_https)
 		put_misdirected(r, bind, id);
+	put_normal_path(t);
 	buf_puts(t, "    http-request set-var(txn.path) path\n");
 	buf_printf(t, "    http-request set-var(txn.r) var(txn.g),concat(,"
 	    "txn.path),map_str(" OUTPUT_GENERATION "%s)\n",
