@@ -136,6 +136,8 @@ static void add_server(struct running *r, struct span line)
 	while (n < WORDS_MAX && take_word(&line, &words[n]))
 		n++;
 	if (n < 7 || words[1].ptr[0] != 'B' ||
+	    memchr(words[1].ptr, '\0', words[1].len) != NULL ||
+	    memchr(words[3].ptr, '\0', words[3].len) != NULL ||
 	    memchr(words[3].ptr, ':', words[3].len) == NULL)
 		return;
 	backend = copy(r, words[1]);
