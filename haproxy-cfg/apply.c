@@ -112,7 +112,7 @@ static void mark_path(const struct apply *a, char path[PATH_BYTES])
 	snprintf(path, PATH_BYTES, "%s/apply.pending", a->options.dir);
 }
 
-static int mark(const struct apply *a)
+int apply_mark(const struct apply *a)
 {
 	char path[PATH_BYTES];
 	int fd;
@@ -266,8 +266,7 @@ static bool learn(struct apply *a, const struct output *o,
 	return a->is_known && running_has_shape(&a->running, o);
 }
 
-/* In the order in which nothing is named before it is there. */
-static const enum output_map_name map_order[OUTPUT_N_MAPS] = {
+const enum output_map_name apply_map_order[OUTPUT_N_MAPS] = {
 	MAP_SPLIT, MAP_RULE, MAP_PICK, MAP_CONDITION, MAP_USES, MAP_OWNER,
 	MAP_PREFIX, MAP_EXACT, MAP_HOST,
 };
@@ -281,7 +280,7 @@ static int change(struct apply *a)
 	if (err == 0 && !a->is_dry)
 		err = output_write_agent(a->wanted, a->options.dir);
 	for (size_t i = 0; i < OUTPUT_N_MAPS && err == 0; i++)
-		err = apply_map(a, map_order[i]);
+		err = apply_map(a, apply_map_order[i]);
 	if (err == 0)
 		err = apply_servers_remove(a);
 	if (err == 0)
@@ -292,11 +291,11 @@ static int change(struct apply *a)
 /* By the command line, and looked at afterwards. */
 static int change_and_verify(struct apply *a)
 {
-	int err = mark(a);
+	int err = apply_mark(a);
 
 	if (err == 0)
 		err = change(a);
-	if (err == 0 && a->report->map_changes > 0)
+	if (err == 0 && (a->report->map_changes > 0 || a->is_ahead))
 		err = apply_verify_maps(a);
 	if (err == 0)
 		unmark(a);
@@ -308,7 +307,7 @@ static int change_and_verify(struct apply *a)
 static void reload(struct apply *a)
 {
 	char want[RUNTIME_NAME_BYTES];
-	int err = mark(a);
+	int err = apply_mark(a);
 
 	describe(a->wanted, want);
 	a->last_reload_ms = a->now_ms;
@@ -390,11 +389,9 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 	a->refused = NULL;
 	is_there = look(a, description) == 0;
 	can_change = is_there && learn(a, wanted, description);
-	if (!stage(a, wanted, !can_change || apply_certs_are_new(a, wanted)))
-		return;
-	if (can_change && !apply_certs_can(a))
-		can_change = false;
-	converge(a, is_there, can_change);
+	if (stage(a, wanted, !can_change || apply_certs_are_new(a, wanted)))
+		converge(a, is_there, can_change && apply_certs_can(a));
+	a->is_ahead = false;
 }
 
 /* ---- later ----------------------------------------------------------------------------- */
@@ -421,7 +418,7 @@ int64_t apply_due_ms(const struct apply *a)
 {
 	int64_t due, rest;
 
-	if (a->wanted == NULL)
+	if (a->wanted == NULL || a->is_ahead)
 		return -1;
 	if (a->needs_reload)
 		return a->last_reload_ms + a->options.reload_interval_ms;
@@ -435,10 +432,10 @@ int64_t apply_due_ms(const struct apply *a)
 /* In the reverse order: what leads somewhere goes before where it leads. */
 static int remove_rest(struct apply *a)
 {
-	int err = mark(a);
+	int err = apply_mark(a);
 
 	for (size_t i = OUTPUT_N_MAPS; i-- > 0 && err == 0;)
-		err = apply_map_rest(a, map_order[i]);
+		err = apply_map_rest(a, apply_map_order[i]);
 	if (err == 0)
 		err = apply_verify_maps(a);
 	if (err == 0) {
@@ -456,7 +453,7 @@ void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 	*r = (struct apply_report){ .result = APPLY_DONE };
 	a->report = r;
 	a->now_ms = now_ms;
-	if (a->wanted == NULL)
+	if (a->wanted == NULL || a->is_ahead)
 		return;
 	tidy(a);
 	is_there = look(a, description) == 0;

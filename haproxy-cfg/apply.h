@@ -62,6 +62,15 @@ void apply_free(struct apply *a);
 void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
     struct apply_report *report);
 
+/*
+ * Adds what translate_ahead() made to the maps of the worker, which soon gets the whole by
+ * apply_output(): until then nothing is written and apply_tick() has nothing to do.
+ * False: it cannot be done by adding alone, and nothing was; or it failed half way, which
+ * apply_output() puts right. `part` stays the caller's.
+ */
+bool apply_ahead(struct apply *a, const struct output *part, int64_t now_ms,
+    struct apply_report *report);
+
 /* When apply_tick() has something to do; -1: not by itself. */
 int64_t apply_due_ms(const struct apply *a);
 

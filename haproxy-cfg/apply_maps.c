@@ -83,36 +83,29 @@ static void put_path(struct apply *a, enum output_map_name map)
 
 /* ---- payloads: an empty line ends them, exactly one, by apply_send() ------------ */
 
-struct payload {
-	enum output_map_name map;
-	long version;		/* -1: the one in use */
-};
-
-static void begin_payload(struct apply *a, const struct payload *p)
+static void begin_payload(struct apply *a, enum output_map_name map,
+    long version)
 {
 	buf_clear(&a->line);
 	buf_puts(&a->line, "add map ");
-	if (p->version >= 0)
-		buf_printf(&a->line, "@%ld ", p->version);
-	put_path(a, p->map);
+	if (version != APPLY_MAP_IN_USE)
+		buf_printf(&a->line, "@%ld ", version);
+	put_path(a, map);
 	buf_puts(&a->line, " <<\n");
 }
 
-
-static int put_line(struct apply *a, const struct payload *p, const char *key,
-    const char *value)
+int apply_map_line(struct apply *a, enum output_map_name map, long version,
+    const char *key, const char *value)
 {
 	size_t more = strlen(key) + strlen(value) + TAIL_BYTES;
+	int err = 0;
 
-	if (a->line.len == 0) {
-		begin_payload(a, p);
-	} else if (a->line.len + more > RUNTIME_LINE_MAX_BYTES) {
-		int err = apply_send(a);
-
-		if (err != 0)
-			return err;
-		begin_payload(a, p);
-	}
+	if (a->line.len + more > RUNTIME_LINE_MAX_BYTES)
+		err = apply_send(a);
+	if (err != 0)
+		return err;
+	if (a->line.len == 0)
+		begin_payload(a, map, version);
 	buf_printf(&a->line, "%s %s\n", key, value);
 	return buf_failed(&a->line) ? -ENOMEM : 0;
 }
@@ -120,7 +113,6 @@ static int put_line(struct apply *a, const struct payload *p, const char *key,
 /* Specific keys first: of a prefix and a longer one the longer is behind. */
 static int add_new(struct apply *a, enum output_map_name map)
 {
-	const struct payload p = { map, -1 };
 	struct running_map *m = &a->running.maps[map];
 	const struct output_map *o = &a->wanted->maps[map];
 	size_t i = m->n, k = o->n;
@@ -132,8 +124,8 @@ static int add_new(struct apply *a, enum output_map_name map)
 		    &o->items[k - 1]);
 
 		if (order < 0)
-			err = put_line(a, &p, o->items[k - 1].key,
-			    o->items[k - 1].value);
+			err = apply_map_line(a, map, APPLY_MAP_IN_USE,
+			    o->items[k - 1].key, o->items[k - 1].value);
 		i -= order >= 0;
 		k -= order <= 0;
 	}
@@ -192,29 +184,28 @@ static int prepare(struct apply *a, enum output_map_name map, long *version)
 static int put_pair(struct apply *a, enum output_map_name map,
     struct running_entry *has, const struct output_entry *want, void *data)
 {
-	const struct payload *p = data;
+	const long *version = data;
 
-	(void)map;
 	if (want != NULL)
-		return put_line(a, p, want->key, want->value);
+		return apply_map_line(a, map, *version, want->key, want->value);
 	return has->unwanted_ms < 0 ? 0 :
-	    put_line(a, p, has->key, has->value);
+	    apply_map_line(a, map, *version, has->key, has->value);
 }
 
 /* All that is wanted, and what is not but stays (unwanted_ms not below 0). */
 static int replace(struct apply *a, enum output_map_name map)
 {
-	struct payload p = { map, -1 };
-	int err = prepare(a, map, &p.version);
+	long version;
+	int err = prepare(a, map, &version);
 
 	if (err == 0)
-		err = each_pair(a, map, put_pair, &p);
+		err = each_pair(a, map, put_pair, &version);
 	if (err == 0 && a->line.len > 0)
 		err = apply_send(a);
 	if (err != 0)
 		return err;
 	buf_clear(&a->line);
-	buf_printf(&a->line, "commit map @%ld ", p.version);
+	buf_printf(&a->line, "commit map @%ld ", version);
 	put_path(a, map);
 	return apply_send(a);
 }

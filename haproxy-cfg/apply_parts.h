@@ -20,6 +20,7 @@ struct apply {
 	struct output *refused;		/* the last one: reports lend from it */
 	bool is_known;			/* `running` is true of worker `pid` */
 	bool is_staged;			/* `current` names `wanted` */
+	bool is_ahead;			/* of the files: apply_output() has to follow */
 	bool needs_reload;
 	int pid;
 	int64_t last_reload_ms, look_ms;
@@ -34,6 +35,12 @@ struct apply {
 	struct apply_report *report;
 };
 
+/* In the order in which nothing is named before it is there. */
+extern const enum output_map_name apply_map_order[OUTPUT_N_MAPS];
+
+/* Leaves apply.pending: what the worker has, or the files, is not yet the whole. */
+int apply_mark(const struct apply *a);
+
 /* Tells of a change, when only that is asked for. */
 void apply_tell(struct apply *a, const char *sign, const char *where,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -43,6 +50,12 @@ int apply_send(struct apply *a);
 
 /* Room for another command on the line, by sending it if it is full. */
 int apply_make_room(struct apply *a, size_t bytes);
+
+enum { APPLY_MAP_IN_USE = -1 };
+
+/* A line for an "add map" of that version; sends what was too much for one command. */
+int apply_map_line(struct apply *a, enum output_map_name map, long version,
+    const char *key, const char *value);
 
 /* Adds and changes of a map; what is unwanted is dated. */
 int apply_map(struct apply *a, enum output_map_name map);

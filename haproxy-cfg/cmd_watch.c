@@ -18,6 +18,7 @@
 #include "arena.h"
 #include "clock.h"
 #include "log.h"
+#include "output.h"
 #include "sd_notify.h"
 #include "setup.h"
 #include "status.h"
@@ -32,7 +33,8 @@ struct watcher {
 	struct apply *apply;
 	struct watch *watches[WATCHES_MAX];
 	size_t n_watches;
-	ev_timer due;
+	ev_timer due, whole;
+	int64_t ahead_ms;	/* since when the whole is owed; 0: it is not */
 	ev_signal stop[2], again;
 	/* Statuses wait until traffic has changed; then they are for people. */
 	struct translation told;
@@ -41,6 +43,9 @@ struct watcher {
 };
 
 static const double TELL_S = 0.5, TRIM_S = 5.0, SOON_S = 0.001;
+/* The whole follows what was put ahead of it once nothing more comes, or else then. */
+static const double QUIET_S = 0.05;
+enum { WHOLE_WITHIN_MS = 500 };
 
 static const char *const result_names[] = {
 	[APPLY_DONE] = "done", [APPLY_LATER] = "later",
@@ -152,12 +157,15 @@ static void translate_and_apply(struct watcher *w)
 	struct output *output;
 
 	forget_told(w);
+	ev_timer_stop(w->loop, &w->whole);
+	w->ahead_ms = 0;
 	if (translate(s->store, s->flags->controller, &s->options, &w->told)
 	    != 0) {
 		log_error("translate", "error=\"no memory\"");
 		return;
 	}
 	w->has_told = true;
+	store_forget_changes(s->store);
 	output = w->told.output;
 	w->told.output = NULL;
 	apply_output(w->apply, output, clock_ms(), &report);
@@ -169,6 +177,42 @@ static void translate_and_apply(struct watcher *w)
 	ev_timer_set(&w->tell, TELL_S, 0.);
 	ev_timer_start(w->loop, &w->tell);
 	set_due(w);
+}
+
+/* ---- ahead of the whole --------------------------------------------------------- */
+
+static void on_whole(EV_P_ ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	translate_and_apply(timer->data);
+}
+
+/* New routes and paths have traffic in a fraction of the time that all of them take. */
+static bool get_ahead(struct watcher *w)
+{
+	struct setup *s = &w->setup;
+	int64_t now = clock_ms();
+	struct apply_report report;
+	struct output *part;
+	bool done;
+
+	if (w->ahead_ms != 0 && now - w->ahead_ms >= WHOLE_WITHIN_MS)
+		return false;
+	part = translate_ahead(s->store, s->flags->controller, &s->options);
+	done = part != NULL && apply_ahead(w->apply, part, now, &report);
+	output_free(part);
+	if (!done)
+		return false;
+	log_debug("apply.ahead", "maps=%zu", report.map_changes);
+	if (w->ahead_ms == 0)
+		w->ahead_ms = now;
+	ev_now_update(w->loop);
+	ev_timer_stop(w->loop, &w->due);
+	ev_timer_stop(w->loop, &w->whole);
+	ev_timer_set(&w->whole, QUIET_S, 0.);
+	ev_timer_start(w->loop, &w->whole);
+	return true;
 }
 
 static void on_change(void *data)
@@ -183,7 +227,7 @@ static void on_change(void *data)
 		return;
 	}
 	setup_tell_bad_files(&w->setup);
-	if (changed)
+	if (changed && !get_ahead(w))
 		translate_and_apply(w);
 }
 
@@ -241,9 +285,10 @@ static int run(struct watcher *w)
 	if (w->loop == NULL || w->apply == NULL)
 		return COMMAND_FAILED;
 	ev_timer_init(&w->due, on_due, 0., 0.);
+	ev_timer_init(&w->whole, on_whole, 0., 0.);
 	ev_timer_init(&w->tell, on_tell, 0., 0.);
 	ev_timer_init(&w->trim, on_trim, 0., 0.);
-	w->due.data = w->tell.data = w;
+	w->due.data = w->whole.data = w->tell.data = w;
 	start_signals(w);
 	if (!start_watches(w))
 		return COMMAND_FAILED;
@@ -253,6 +298,8 @@ static int run(struct watcher *w)
 		translate_and_apply(w);
 	sd_notify_send(getenv("NOTIFY_SOCKET"), "READY=1");
 	ev_run(w->loop, 0);
+	if (w->ahead_ms != 0)
+		translate_and_apply(w);
 	if (w->has_told)
 		setup_write_status(&w->setup, &w->told, true);
 	return COMMAND_OK;

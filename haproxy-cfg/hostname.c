@@ -61,3 +61,31 @@ int hostname_order(const char *a, const char *b)
 	}
 	return strcmp(a, b);
 }
+
+bool hostnames_has(const struct hostnames *h, const char *name)
+{
+	size_t low = 0, high = h->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(h->items[middle], name);
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+bool hostnames_any(const struct hostnames *h, const char *pattern)
+{
+	if (pattern != NULL && !is_wildcard(pattern))
+		return hostnames_has(h, pattern);
+	for (size_t i = 0; i < h->n; i++)
+		if (hostname_covers(pattern, h->items[i]))
+			return true;
+	return false;
+}

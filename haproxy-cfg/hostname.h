@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Does every host that `name` stands for fall under `pattern`? */
 bool hostname_covers(const char *pattern, const char *name);
@@ -21,3 +22,14 @@ bool hostname_intersect(const char *a, const char *b, const char **out);
  * before shorter ones; what is as specific in the order of strcmp().
  */
 int hostname_order(const char *a, const char *b);
+
+/* Names without wildcards, sorted by strcmp(), each once. */
+struct hostnames {
+	const char *const *items;
+	size_t n;
+};
+
+bool hostnames_has(const struct hostnames *h, const char *name);
+
+/* Is one of them under `pattern`? */
+bool hostnames_any(const struct hostnames *h, const char *pattern);

@@ -213,6 +213,7 @@ int plan_make(const struct plan_input *in, struct arena *arena,
 			return -ENOMEM;
 	}
 	plan_binds(&p, plan);
+	plan->only = in->only;
 	finish_statuses(&p, statuses);
 	return p.failed ? -ENOMEM : 0;
 }

@@ -22,6 +22,8 @@
 
 #include "span.h"
 
+struct hostnames;
+
 enum { PLAN_NOT_GIVEN = -1 };
 
 enum plan_kind {
@@ -292,6 +294,7 @@ struct plan_bind {
  * backends: the agent must know them all.
  */
 struct plan {
+	const struct hostnames *only;	/* of these HTTP hosts; NULL: all there is */
 	const struct plan_bind *binds;
 	size_t n_binds;
 	const struct plan_backend *const *pools;

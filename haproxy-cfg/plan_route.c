@@ -268,6 +268,22 @@ static int by_age(const void *left, const void *right)
 	    *(const struct object *const *)right);
 }
 
+/* Hostnames of listeners do not widen those of a route. */
+static bool is_asked_for(const struct planner *p, const struct object *o)
+{
+	const struct hostnames *only = p->in->only;
+	const struct route *route = (const void *)o;
+
+	if (only == NULL)
+		return true;
+	if (o->kind != KIND_HTTP_ROUTE && o->kind != KIND_GRPC_ROUTE)
+		return false;
+	for (size_t i = 0; i < route->n_hostnames; i++)
+		if (hostnames_any(only, route->hostnames[i]))
+			return true;
+	return route->n_hostnames == 0;
+}
+
 void plan_routes(struct planner *p)
 {
 	const struct object **all;
@@ -282,9 +298,9 @@ void plan_routes(struct planner *p)
 	for (size_t i = 0; i < 4; i++) {
 		struct objects of = store_all(p->store, route_kinds[i]);
 
-		if (of.n > 0)
-			memcpy(all + n, of.items, of.n * sizeof(*all));
-		n += of.n;
+		for (size_t k = 0; k < of.n; k++)
+			if (is_asked_for(p, of.items[k]))
+				all[n++] = of.items[k];
 	}
 	if (n > 1)
 		qsort(all, n, sizeof(*all), by_age);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hostname.h"
 #include "render_parts.h"
 #include "words.h"
 
@@ -184,6 +185,13 @@ static const char *make_key(struct scope *s, const char *host)
 	return buf_failed(b) ? "" : b->data;
 }
 
+static bool is_asked_for(const struct scope *s, const char *host)
+{
+	const struct hostnames *only = s->r->plan->only;
+
+	return only == NULL || hostnames_has(only, host);
+}
+
 static bool is_speakable(struct scope *s, const char *host)
 {
 	if (strcmp(host, "*") == 0 || words_is_host(host))
@@ -213,10 +221,11 @@ static void each_host(struct scope *s, on_host_f *on_host, const void *how)
 			continue;
 		last = host;
 		has_own |= strcmp(host, own) == 0;
-		if (is_speakable(s, host) && find_owner(s, host) == l)
+		if (is_asked_for(s, host) && is_speakable(s, host) &&
+		    find_owner(s, host) == l)
 			on_host(s, host, i, how);
 	}
-	if (!has_own && is_speakable(s, own))
+	if (!has_own && is_asked_for(s, own) && is_speakable(s, own))
 		on_host(s, own, l->n_matches, how);
 }
 
@@ -326,6 +335,8 @@ static void on_tls_host(struct scope *s, const char *host, size_t first,
 void render_tls_hosts(struct render *r, const struct plan_bind *bind,
     const char *bind_id, unsigned protocols, const char *const *hops)
 {
+	if (r->plan->only != NULL)
+		return;
 	walk(r, bind, bind_id, protocols, on_tls_host, hops);
 }
 

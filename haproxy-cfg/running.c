@@ -124,6 +124,44 @@ bool running_entry_make(struct running_entry *e, const char *key,
 	return true;
 }
 
+size_t running_find_entry(const struct running_map *m, const char *key,
+    bool *is_there)
+{
+	size_t low = 0, high = m->n;
+
+	*is_there = false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(m->items[middle].key, key);
+
+		if (order == 0)
+			*is_there = true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int running_put_entry(struct running *r, size_t map, size_t at, const char *key,
+    const char *value)
+{
+	struct running_map *m = &r->maps[map];
+	struct running_entry e;
+
+	if (!running_entry_make(&e, key, value))
+		return -ENOMEM;
+	if (ADD(m) == NULL) {
+		free(e.key);
+		return -ENOMEM;
+	}
+	memmove(&m->items[at + 1], &m->items[at],
+	    (m->n - 1 - at) * sizeof(e));
+	m->items[at] = e;
+	return 0;
+}
+
 /* ---- what an output says ----------------------------------------------------- */
 
 static void load_map(struct running *r, size_t m, const struct output_map *from)

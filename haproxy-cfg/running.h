@@ -79,6 +79,13 @@ int running_parse_list(struct running *r, const char *list, struct span text);
 bool running_entry_make(struct running_entry *e, const char *key,
     const char *value);
 
+/* Where an entry is, or would be. */
+size_t running_find_entry(const struct running_map *m, const char *key,
+    bool *is_there);
+/* Inserts it there. 0 or -ENOMEM. */
+int running_put_entry(struct running *r, size_t map, size_t at, const char *key,
+    const char *value);
+
 /* True when no reload is needed: all sections of `o` are there as it wants them. */
 bool running_has_shape(const struct running *r, const struct output *o);
 

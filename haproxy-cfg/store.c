@@ -145,6 +145,26 @@ static bool reserve_list(struct list_of_kind *l, size_t n)
 	return true;
 }
 
+static void note_change(struct store *s, const struct object *o)
+{
+	if (s->has_many || s->n_changed == STORE_CHANGES_MAX)
+		s->has_many = true;
+	else
+		s->changed[s->n_changed++] = o;
+}
+
+bool store_changes(const struct store *s, struct objects *out)
+{
+	*out = (struct objects){ s->changed, s->n_changed };
+	return !s->has_many;
+}
+
+void store_forget_changes(struct store *s)
+{
+	s->n_changed = 0;
+	s->has_many = false;
+}
+
 bool store_insert(struct store *s, const struct object *o, struct batch *b)
 {
 	struct list_of_kind *l = &s->lists[o->kind];
@@ -156,6 +176,7 @@ bool store_insert(struct store *s, const struct object *o, struct batch *b)
 	must(s->slots[at].object == NULL);
 	s->slots[at] = (struct slot){ o, b };
 	s->n_objects++;
+	note_change(s, o);
 	l->items[l->n_sorted + l->n_new++] = o;
 	return true;
 }
@@ -185,6 +206,7 @@ void store_remove(struct store *s, const struct object *o)
 	must(s->slots[at].object == o);
 	s->slots[at].object = NULL;
 	s->n_objects--;
+	note_change(s, o);
 	s->lists[o->kind].has_dead = true;
 	close_hole(s, at);
 }
@@ -291,6 +313,11 @@ struct objects store_all(struct store *s, enum kind kind)
 /* Lists forget what is about to be freed. */
 void store_sweep(struct store *s)
 {
+	/* Of what is freed nothing can be told any more. */
+	if (s->retired != NULL && s->n_changed > 0) {
+		s->has_many = true;
+		s->n_changed = 0;
+	}
 	for (size_t k = 0; k < N_KINDS && s->retired != NULL; k++)
 		if (s->lists[k].has_dead)
 			purge(s, &s->lists[k]);

@@ -86,5 +86,14 @@ struct objects {		/* sorted by namespace, then name */
 	size_t n;
 };
 
+enum { STORE_CHANGES_MAX = 512 };
+
+/*
+ * What came or went since store_forget_changes(), in no order; what was replaced by
+ * its like too, twice. False: more than that. Lent until the store changes.
+ */
+bool store_changes(const struct store *s, struct objects *out);
+void store_forget_changes(struct store *s);
+
 /* Lent until the store changes. */
 struct objects store_all(struct store *s, enum kind kind);

@@ -31,6 +31,10 @@ struct store {
 	size_t n_slots, n_objects;
 	struct list_of_kind lists[N_KINDS];
 	struct batch *retired;
+	/* Came or went since store_forget_changes(). */
+	const struct object *changed[STORE_CHANGES_MAX];
+	size_t n_changed;
+	bool has_many;		/* more than these */
 	struct manifest **files;	/* sorted by path */
 	size_t n_files, cap_files;
 };

@@ -29,6 +29,16 @@ int translate(struct store *store, const char *controller,
 void translation_free(struct translation *t);
 
 /*
+ * Part of what translate() would make, in a time that does not grow with the rest: when
+ * all that changed in the store are HTTPRoutes of hostnames without wildcards, the maps'
+ * entries of these hostnames and what they lead to. NULL: it is something else, or
+ * conditional, or there is no memory. The output is the caller's; good for
+ * apply_ahead() only.
+ */
+struct output *translate_ahead(struct store *store, const char *controller,
+    const struct render_options *options);
+
+/*
  * The store of the -f of a command; NULL, with words on stderr, when there is none or
  * no memory. Whether its files are good is the caller's to ask.
  */
