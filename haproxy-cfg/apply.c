@@ -46,10 +46,17 @@ static void tidy(struct apply *a)
 {
 	if (a->untidy_ms == 0)
 		return;
-	output_write_table(a->wanted, a->options.dir);
+	if (a->wanted->table.len > 0)
+		output_write_table(a->wanted, a->options.dir);
 	buf_fini(&a->wanted->table);
 	output_clean(a->wanted, a->options.dir);
 	a->untidy_ms = 0;
+}
+
+void apply_expect(struct apply *a)
+{
+	if (a->wanted != NULL)
+		buf_fini(&a->wanted->table);
 }
 
 void apply_free(struct apply *a)

@@ -71,6 +71,9 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 bool apply_ahead(struct apply *a, const struct output *part, int64_t now_ms,
     struct apply_report *report);
 
+/* Another output is about to be made: drops what of the last one was only for people. */
+void apply_expect(struct apply *a);
+
 /* When apply_tick() has something to do; -1: not by itself. */
 int64_t apply_due_ms(const struct apply *a);
 

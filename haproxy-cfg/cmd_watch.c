@@ -159,6 +159,7 @@ static void translate_and_apply(struct watcher *w)
 	forget_told(w);
 	ev_timer_stop(w->loop, &w->whole);
 	w->ahead_ms = 0;
+	apply_expect(w->apply);
 	if (translate(s->store, s->flags->controller, &s->options, &w->told)
 	    != 0) {
 		log_error("translate", "error=\"no memory\"");
@@ -229,6 +230,18 @@ static void on_change(void *data)
 	setup_tell_bad_files(&w->setup);
 	if (changed && !get_ahead(w))
 		translate_and_apply(w);
+}
+
+/*
+ * Each pass takes and frees megabytes, in blocks. Left to itself malloc learns to keep
+ * such blocks in its heap, where what lives on between them holds all of it.
+ */
+static void set_malloc(void)
+{
+	enum { BLOCK_BYTES = 128 << 10 };
+
+	mallopt(M_MMAP_THRESHOLD, BLOCK_BYTES);
+	mallopt(M_TRIM_THRESHOLD, BLOCK_BYTES);
 }
 
 /* ---- from start to stop -------------------------------------------------------------- */
@@ -310,6 +323,7 @@ int cmd_watch(const struct flags *flags)
 	struct watcher w = { .n_watches = 0 };
 	int code;
 
+	set_malloc();
 	if (!setup_open(&w.setup, flags, true))
 		return COMMAND_FAILED;
 	if (flags->verbose)

@@ -249,6 +249,8 @@ int running_read(struct running *r, const struct output *o,
 	err = running_load(r, &like);
 	if (err == 0)
 		err = read_all(r, o, runtime, dir);
+	/* Whole maps were in it; what is said later is short. */
+	buf_fini(&runtime->answer);
 	if (err != 0)
 		running_fini(r);
 	return err;

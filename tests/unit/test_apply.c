@@ -26,6 +26,7 @@
 #include "apply_parts.h"
 #include "arena.h"
 #include "clock.h"
+#include "hostname.h"
 #include "output.h"
 #include "plans.h"
 #include "render.h"
@@ -410,6 +411,139 @@ static void test_a_worker_that_somebody_changed_is_mended(void **state)
 	expect(s, "c.example.com", "/", "", "200 s1");
 }
 
+/* ---- ahead of the whole -------------------------------------------------- */
+
+static bool get_ahead(struct stage *s, const char *host)
+{
+	const char *const names[] = { host };
+	const struct hostnames only = { names, 1 };
+	struct render_options options = render_defaults;
+	struct plan_problems problems = { 0 };
+	struct plan part = s->plans.plan;
+	struct output *o;
+	bool done;
+
+	part.only = &only;
+	options.spoe_file = "haproxy-cfg/share/spoe-epp.conf";
+	assert_int_equal(render(&part, &options, s->arena, &problems, &o), 0);
+	done = apply_ahead(s->apply, o, clock_ms(), &s->report);
+	output_free(o);
+	return done;
+}
+
+static bool is_pending(const struct stage *s)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/apply.pending", s->dir);
+	return access(path, F_OK) == 0;
+}
+
+static void test_what_is_ahead_has_traffic_then_the_whole_comes(void **state)
+{
+	struct stage *s = *state;
+
+	start(s);
+	assert_applied(s, false);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/foo",
+	    plans_rule(&s->plans, "b"));
+	assert_true(get_ahead(s, "b.example.com"));
+	assert_true(is_pending(s));
+	expect(s, "b.example.com", "/foo/x", "", "200 s1");
+	expect(s, "a.example.com", "/", "", "200 s1");
+	/* Once more is nothing more. */
+	assert_true(get_ahead(s, "b.example.com"));
+	assert_int_equal(s->report.map_changes, 0);
+
+	assert_applied(s, false);
+	assert_int_equal(s->report.map_changes, 0);
+	assert_false(is_pending(s));
+	expect(s, "b.example.com", "/foo/x", "", "200 s1");
+}
+
+static void test_only_what_adds_is_put_ahead(void **state)
+{
+	static const struct plan_redirect redirect = { .scheme = "https",
+		.status = 301 };
+	struct stage *s = *state;
+
+	start(s);
+	/* Nothing is known of the worker yet. */
+	assert_false(get_ahead(s, "a.example.com"));
+	assert_applied(s, false);
+	/* A policy that no backend has: a reload. */
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	s->plans.rules[1].filters.redirect = &redirect;
+	assert_false(get_ahead(s, "b.example.com"));
+	s->plans.rules[1].filters.redirect = NULL;
+	assert_applied(s, false);
+	/* A rule that leads elsewhere: an entry that is changed. */
+	s->plans.rules[1].n_targets = 0;
+	assert_false(get_ahead(s, "b.example.com"));
+	assert_false(is_pending(s));
+	expect(s, "b.example.com", "/", "", "200 s1");
+	assert_applied(s, false);
+	expect(s, "b.example.com", "/", "", "500");
+}
+
+static void test_killed_ahead_of_the_whole_converges(void **state)
+{
+	struct stage *s = *state;
+
+	start(s);
+	assert_applied(s, false);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_true(get_ahead(s, "b.example.com"));
+	apply_free(s->apply);
+	s->apply = new_apply(s);
+	assert_applied(s, true);
+	assert_false(is_pending(s));
+	expect(s, "b.example.com", "/", "", "200 s1");
+}
+
+/* It has the files, which are behind: the whole finds another process. */
+static void test_haproxy_restarted_ahead_of_the_whole_converges(void **state)
+{
+	struct stage *s = *state;
+
+	start(s);
+	assert_applied(s, false);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_true(get_ahead(s, "b.example.com"));
+	stop(s->haproxy);
+	start_haproxy(s);
+	await(s, "a.example.com", "/", "200 s1");
+	assert_applied(s, true);
+	expect(s, "b.example.com", "/", "", "200 s1");
+}
+
+/* What was to go a second after it was unwanted stays when it is wanted again. */
+static void test_what_is_ahead_again_is_not_deleted(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+	int64_t later;
+
+	start(s);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_applied(s, false);
+	s->plans.listeners[0].n_matches--;
+	assert_applied(s, false);
+	s->plans.listeners[0].n_matches++;
+	assert_true(get_ahead(s, "b.example.com"));
+	later = clock_ms() + 2 * APPLY_GRACE_MS;
+	apply_tick(s->apply, later, &report);
+	expect(s, "b.example.com", "/", "", "200 s1");
+	assert_applied(s, false);
+	apply_tick(s->apply, later, &report);
+	assert_false(report.reloaded);
+	expect(s, "b.example.com", "/", "", "200 s1");
+}
+
 /* ---- under load ---------------------------------------------------------- */
 
 struct load {
@@ -489,6 +623,11 @@ int main(void)
 		STAGED(test_what_is_refused_changes_nothing),
 		STAGED(test_a_successor_converges),
 		STAGED(test_a_worker_that_somebody_changed_is_mended),
+		STAGED(test_what_is_ahead_has_traffic_then_the_whole_comes),
+		STAGED(test_only_what_adds_is_put_ahead),
+		STAGED(test_killed_ahead_of_the_whole_converges),
+		STAGED(test_haproxy_restarted_ahead_of_the_whole_converges),
+		STAGED(test_what_is_ahead_again_is_not_deleted),
 		STAGED(test_no_request_fails_while_all_changes),
 	};
 

@@ -454,8 +454,8 @@ static struct buf plan_of(const char *const *texts, size_t n)
 	struct store *store = store_new();
 	struct made m = { .store = store, .arena = arena_new(1 << 16,
 		1 << 28) };
-	struct plan_input in = { store, "haproxy-epp.io/gateway-controller",
-		206 };
+	struct plan_input in = { .store = store,
+		.controller = "haproxy-epp.io/gateway-controller", .haproxy = 206 };
 	struct buf out;
 
 	for (size_t i = 0; i < n; i++) {
@@ -523,7 +523,8 @@ static void test_a_full_arena_is_no_crash(void **state)
 		ROUTE("r", "rules: [{backendRefs: [{name: web, port: 80}], "
 		"matches: [{headers: [{name: A, value: v}]}]}]") };
 	struct made m = made_of(texts, 4);
-	struct plan_input in = { m.store, "example.com/epp", 206 };
+	struct plan_input in = { .store = m.store,
+		.controller = "example.com/epp", .haproxy = 206 };
 	bool was_enough = false;
 
 	(void)state;
