@@ -1,12 +1,13 @@
 /*
  * apply.h - bring the HAProxy that runs to an output, by the least that does it
  *
- * First the files, so that a HAProxy that starts at any instant has the new answer;
- * then the worker: by its command line where that can do it, else by a reload, of which
- * there is at most one an interval. On the way a request sees the old answer or the new
- * one: what is new comes before what leads to it, what is old goes a while after. If a
- * worker is not what it should be (it died, somebody else changed it, a command failed)
- * it is read again, then reloaded. What HAProxy refuses changes nothing.
+ * New routes may be served by apply_ahead() before all else. Then first the files, so
+ * that a HAProxy that starts at any instant has the new answer; then the worker: by its
+ * command line where that can do it, else by a reload, of which there is at most one an
+ * interval. On the way a request sees the old answer or the new one: what is new comes
+ * before what leads to it, what is old goes a while after. If a worker is not what it
+ * should be (it died, somebody else changed it, a command failed) it is read again, then
+ * reloaded. What HAProxy refuses changes nothing.
  *
  * Blocks while HAProxy answers; one thread.
  */

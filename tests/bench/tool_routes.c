@@ -3,7 +3,7 @@
  * waits for traffic
  *
  *	tool_routes make DIR N PORT TO	manifests of N routes on PORT, to 127.0.0.1:TO
- *	tool_routes time COMMAND...	"wall_ms user_ms rss_mb" of it, on fd 3
+ *	tool_routes time COMMAND...	"wall_ms cpu_ms rss_mb" of it, on fd 3
  *	tool_routes await PORT ROUTE	until that route answers 200
  *	tool_routes events DIR PORT COUNT CHURN_MS
  *
@@ -131,6 +131,11 @@ static int make(char **argv)
 
 /* ---- what a command takes ------------------------------------------------- */
 
+static long long ms_of(const struct timeval *t)
+{
+	return (long long)t->tv_sec * 1000 + t->tv_usec / 1000;
+}
+
 static int time_it(char **argv)
 {
 	int64_t from = clock_ns();
@@ -144,8 +149,8 @@ static int time_it(char **argv)
 	}
 	must(wait4(child, &status, 0, &used) == child);
 	dprintf(3, "%lld %lld %.1f\n", (long long)(clock_ns() - from) / 1000000,
-	    (long long)used.ru_utime.tv_sec * 1000 +
-	    used.ru_utime.tv_usec / 1000, (double)used.ru_maxrss / 1024.);
+	    ms_of(&used.ru_utime) + ms_of(&used.ru_stime),
+	    (double)used.ru_maxrss / 1024.);
 	return status == 0 ? 0 : 1;
 }
 
