@@ -159,6 +159,9 @@ static void translate_and_apply(struct watcher *w)
 	forget_told(w);
 	ev_timer_stop(w->loop, &w->whole);
 	w->ahead_ms = 0;
+	/* All of the store is read now; changes may never stop for long. */
+	store_forget_changes(s->store);
+	store_sweep(s->store);
 	apply_expect(w->apply);
 	if (translate(s->store, s->flags->controller, &s->options, &w->told)
 	    != 0) {
@@ -166,7 +169,6 @@ static void translate_and_apply(struct watcher *w)
 		return;
 	}
 	w->has_told = true;
-	store_forget_changes(s->store);
 	output = w->told.output;
 	w->told.output = NULL;
 	apply_output(w->apply, output, clock_ms(), &report);

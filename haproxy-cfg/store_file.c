@@ -23,7 +23,7 @@
 #include "yaml.h"
 
 enum {
-	FIRST_BYTES = 16384,
+	FIRST_BYTES = 16384, SMALL_BYTES = 1024,
 	FILE_BYTES_MAX = 256 << 20,
 	NODES_MAX = 1000000,		/* of one object */
 	SKIPPED_MAX = 64,
@@ -129,8 +129,12 @@ static struct batch *parse(struct manifest *m, struct span text)
 
 	m->told.why = (struct fault){ 0 };
 	forget_skipped(m);
-	/* Structs are about as large as their text, rarely three times. */
-	r.batch = batch_new(text.len / 4 + FIRST_BYTES,
+	/*
+	 * Structs are about as large as their text, rarely three times; and a
+	 * file may be one route of thousands.
+	 */
+	r.batch = batch_new(text.len < FIRST_BYTES ? text.len + SMALL_BYTES :
+	    text.len / 4 + FIRST_BYTES,
 	    (size_t)16 * FILE_BYTES_MAX);
 	if (r.batch == NULL) {
 		fault_set(&m->told.why, m->path, 0, "no memory", NULL);
