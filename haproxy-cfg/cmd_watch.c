@@ -35,6 +35,7 @@ struct watcher {
 	size_t n_watches;
 	ev_timer due, whole;
 	int64_t ahead_ms;	/* since when the whole is owed; 0: it is not */
+	int64_t whole_ms;	/* how long the last one took */
 	ev_signal stop[2], again;
 	/* Statuses wait until traffic has changed; then they are for people. */
 	struct translation told;
@@ -43,9 +44,12 @@ struct watcher {
 };
 
 static const double TELL_S = 0.5, TRIM_S = 5.0, SOON_S = 0.001;
-/* The whole follows what was put ahead of it once nothing more comes, or else then. */
-static const double QUIET_S = 0.05;
-enum { WHOLE_WITHIN_MS = 500 };
+/*
+ * The whole follows what was put ahead of it when nothing more came for twice the time
+ * that it takes; while changes go on and on, a tenth of the time is given to it.
+ */
+enum { QUIET_MIN_MS = 50, QUIET_MAX_MS = 1000, WITHIN_MIN_MS = 500,
+	WITHIN_MAX_MS = 5000 };
 
 static const char *const result_names[] = {
 	[APPLY_DONE] = "done", [APPLY_LATER] = "later",
@@ -153,6 +157,7 @@ static void on_due(EV_P_ ev_timer *timer, int revents)
 static void translate_and_apply(struct watcher *w)
 {
 	struct setup *s = &w->setup;
+	int64_t from = clock_ms();
 	struct apply_report report;
 	struct output *output;
 
@@ -175,6 +180,7 @@ static void translate_and_apply(struct watcher *w)
 	if (report.result == APPLY_REFUSED)
 		refuse(&w->told, &report);
 	log_report(&report);
+	w->whole_ms = clock_ms() - from;
 	ev_now_update(w->loop);
 	ev_timer_stop(w->loop, &w->tell);
 	ev_timer_set(&w->tell, TELL_S, 0.);
@@ -191,6 +197,26 @@ static void on_whole(EV_P_ ev_timer *timer, int revents)
 	translate_and_apply(timer->data);
 }
 
+static int64_t clamp(int64_t ms, int64_t low, int64_t high)
+{
+	return ms < low ? low : ms > high ? high : ms;
+}
+
+static void owe_whole(struct watcher *w, int64_t now)
+{
+	int64_t quiet = clamp(2 * w->whole_ms, QUIET_MIN_MS, QUIET_MAX_MS);
+	int64_t within = clamp(10 * w->whole_ms, WITHIN_MIN_MS, WITHIN_MAX_MS);
+
+	if (w->ahead_ms == 0)
+		w->ahead_ms = now;
+	within = clamp(w->ahead_ms + within - now, 1, quiet);
+	ev_now_update(w->loop);
+	ev_timer_stop(w->loop, &w->due);
+	ev_timer_stop(w->loop, &w->whole);
+	ev_timer_set(&w->whole, (double)within / 1000., 0.);
+	ev_timer_start(w->loop, &w->whole);
+}
+
 /* New routes and paths have traffic in a fraction of the time that all of them take. */
 static bool get_ahead(struct watcher *w)
 {
@@ -200,21 +226,13 @@ static bool get_ahead(struct watcher *w)
 	struct output *part;
 	bool done;
 
-	if (w->ahead_ms != 0 && now - w->ahead_ms >= WHOLE_WITHIN_MS)
-		return false;
 	part = translate_ahead(s->store, s->flags->controller, &s->options);
 	done = part != NULL && apply_ahead(w->apply, part, now, &report);
 	output_free(part);
 	if (!done)
 		return false;
 	log_debug("apply.ahead", "maps=%zu", report.map_changes);
-	if (w->ahead_ms == 0)
-		w->ahead_ms = now;
-	ev_now_update(w->loop);
-	ev_timer_stop(w->loop, &w->due);
-	ev_timer_stop(w->loop, &w->whole);
-	ev_timer_set(&w->whole, QUIET_S, 0.);
-	ev_timer_start(w->loop, &w->whole);
+	owe_whole(w, now);
 	return true;
 }
 

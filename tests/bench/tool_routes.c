@@ -10,7 +10,7 @@
  * Routes are those of gateway-api-bench's route probe, as in bench_manifest: a hostname
  * each, one rule with filters, one that leads nowhere; FILE_ROUTES to a file. `events`
  * adds a route at a time and asks for it until it is served, which must be 404 until it
- * is 200; with CHURN_MS another process changes one of the other routes that often.
+ * is 200, and for another between: the machine's own pauses; with CHURN_MS another process changes one of the other routes that often.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -213,6 +213,11 @@ static pid_t start_churn(const char *dir, unsigned long ms)
 	}
 }
 
+static double ms_since(int64_t ns)
+{
+	return (double)(clock_ns() - ns) / 1e6;
+}
+
 static int by_size(const void *left, const void *right)
 {
 	const double *a = left, *b = right;
@@ -225,10 +230,11 @@ static int events(char **argv)
 	unsigned long port = number(argv[1]), n = number(argv[2]);
 	unsigned long churn_ms = number(argv[3]);
 	double *took = calloc(n, sizeof(*took));
+	double *asked = calloc(n, sizeof(*asked));
 	pid_t churn = churn_ms > 0 ? start_churn(argv[0], churn_ms) : 0;
 	unsigned wrong = 0;
 
-	must(took != NULL && n > 0);
+	must(took != NULL && asked != NULL && n > 0);
 	for (unsigned long i = 0; i < n; i++) {
 		char path[4096], name[64];
 		FILE *f = begin(argv[0], path);
@@ -239,15 +245,20 @@ static int events(char **argv)
 		from = clock_ns();
 		finish(f, path, argv[0], name);
 		wrong += await(port, name, "p");
-		took[i] = (double)(clock_ns() - from) / 1e6;
+		took[i] = ms_since(from);
+		from = clock_ns();
+		wrong += status_of(port, "route-0", "p") != 200;
+		asked[i] = ms_since(from);
 		pause_us(150000 + (long)(i * 7919 % 50000));
 	}
 	if (churn > 0)
 		kill(churn, SIGKILL);
 	qsort(took, n, sizeof(*took), by_size);
-	printf("%.1f %.1f %.1f %u\n", took[n / 2], took[n * 99 / 100],
-	    took[n - 1], wrong);
+	qsort(asked, n, sizeof(*asked), by_size);
+	printf("%.1f %.1f %u %.1f %.1f\n", took[n / 2], took[n * 99 / 100],
+	    wrong, asked[n / 2], asked[n * 99 / 100]);
 	free(took);
+	free(asked);
 	return 0;
 }
 
