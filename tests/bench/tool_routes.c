@@ -10,7 +10,9 @@
  * Routes are those of gateway-api-bench's route probe, as in bench_manifest: a hostname
  * each, one rule with filters, one that leads nowhere; FILE_ROUTES to a file. `events`
  * adds a route at a time and asks for it until it is served, which must be 404 until it
- * is 200, and for another between: the machine's own pauses; with CHURN_MS another process changes one of the other routes that often.
+ * is 200, then once for another, which shows the machine's own pauses. With CHURN_MS
+ * another process changes one more route that often. It prints p50, p99, wrong answers
+ * and p50, p99 of the other.
  */
 #include <arpa/inet.h>
 #include <errno.h>
