@@ -251,7 +251,8 @@ static int events(char **argv)
 		from = clock_ns();
 		wrong += status_of(port, "route-0", "p") != 200;
 		asked[i] = ms_since(from);
-		pause_us(150000 + (long)(i * 7919 % 50000));
+		pause_us((churn_ms > 0 ? 150000 : 600000) +
+		    (long)(i * 7919 % 50000));
 	}
 	if (churn > 0)
 		kill(churn, SIGKILL);
