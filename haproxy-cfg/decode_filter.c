@@ -138,22 +138,10 @@ static int redirect_code(const struct conf_input *in,
 	return conf_refuse(in, row, value, "301, 302, 303, 307 or 308");
 }
 
-static int scheme(const struct conf_input *in, const struct conf_row *row,
-    const struct conf *value, void *out)
-{
-	static const char *const names[] = { "http", "https", NULL };
-	struct conf_row named = *row;
-	int which, err;
-
-	named.names = names;
-	err = conf_enum(in, &named, value, &which);
-	if (err == 0)
-		*(const char **)out = names[which];
-	return err;
-}
+static const char *const schemes[] = { "http", "https", NULL };
 
 static const struct conf_row redirect_rows[] = {
-	{ .key = "scheme", .decode = scheme,
+	{ .key = "scheme", .decode = kube_word, .names = schemes,
 	  .offset = offsetof(struct request_redirect, scheme),
 	  .help = "http or https" },
 	{ .key = "hostname", .decode = kube_precise_hostname,
@@ -207,31 +195,11 @@ static const struct conf_table field_table = {
 	.what = "header names", .size = sizeof(char *), .item = &field_item,
 };
 
-/* `names` of any method; "*" only where `star` says so. */
-static int method_of(const struct conf_input *in, const struct conf_row *row,
-    const struct conf *value, const char *const *names, void *out)
-{
-	struct conf_row named = *row;
-	int which, err;
-
-	named.names = names;
-	err = conf_enum(in, &named, value, &which);
-	if (err == 0)
-		*(const char **)out = names[which];
-	return err;
-}
-
-static int cors_method(const struct conf_input *in, const struct conf_row *row,
-    const struct conf *value, void *out)
-{
-	static const char *const names[] = { "GET", "HEAD", "POST", "PUT",
-		"DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*", NULL };
-
-	return method_of(in, row, value, names, out);
-}
+static const char *const cors_methods[] = { "GET", "HEAD", "POST", "PUT", "DELETE",
+	"CONNECT", "OPTIONS", "TRACE", "PATCH", "*", NULL };
 
 static const struct conf_row method_item = {
-	.key = "a method", .decode = cors_method,
+	.key = "a method", .decode = kube_word, .names = cors_methods,
 };
 
 static const struct conf_table method_table = {

@@ -102,20 +102,8 @@ static const struct conf_table query_table = {
 	.size = sizeof(struct value_match),
 };
 
-static int method(const struct conf_input *in, const struct conf_row *row,
-    const struct conf *value, void *out)
-{
-	static const char *const names[] = { "GET", "HEAD", "POST", "PUT",
-		"DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", NULL };
-	struct conf_row named = *row;
-	int which, err;
-
-	named.names = names;
-	err = conf_enum(in, &named, value, &which);
-	if (err == 0)
-		*(const char **)out = names[which];
-	return err;
-}
+static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "DELETE",
+	"CONNECT", "OPTIONS", "TRACE", "PATCH", NULL };
 
 /* The lists are maps by name to the API server: a name comes once. */
 static int check_names(const struct conf_input *in, const struct conf *map,
@@ -150,7 +138,7 @@ static const struct conf_row http_rows[] = {
 	  .max = 16, .offset = offsetof(struct http_match, queries),
 	  .offset_n = offsetof(struct http_match, n_queries),
 	  .help = "[{name, value}, ...]" },
-	{ .key = "method", .decode = method,
+	{ .key = "method", .decode = kube_word, .names = methods,
 	  .offset = offsetof(struct http_match, method), .help = "GET, ..." },
 };
 

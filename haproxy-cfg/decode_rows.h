@@ -35,6 +35,7 @@ conf_decode_f kube_duration;		/* int64_t, ms; GEP-2257; preset "":
 					   KINDS_NOT_GIVEN */
 conf_decode_f kube_time;		/* int64_t, Unix seconds; RFC 3339 */
 conf_decode_f kube_labels;		/* struct labels; values of any text */
+conf_decode_f kube_word;		/* const char *, one of row->names */
 conf_decode_f kube_enum_bool;		/* bool, true when present */
 
 /* ---- small structs ------------------------------------------------------ */

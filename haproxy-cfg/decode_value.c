@@ -118,6 +118,16 @@ int kube_time(const struct conf_input *in, const struct conf_row *row,
 	return 0;
 }
 
+int kube_word(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	int which, err = conf_enum(in, row, value, &which);
+
+	if (err == 0)
+		*(const char **)out = row->names[which];
+	return err;
+}
+
 int kube_enum_bool(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, void *out)
 {

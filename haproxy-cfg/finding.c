@@ -35,17 +35,15 @@ static const char *textf(struct findings *f, const char *fmt, ...)
 
 static const char *textf(struct findings *f, const char *fmt, ...)
 {
-	char text[1200];
-	const char *copy;
+	const char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	text = arena_vprintf(f->arena, fmt, ap);
 	va_end(ap);
-	copy = arena_copy(f->arena, text, strlen(text));
-	if (copy == NULL)
+	if (text == NULL)
 		f->failed = true;
-	return copy != NULL ? copy : "";
+	return text != NULL ? text : "";
 }
 
 /* ---- files ------------------------------------------------------------------- */

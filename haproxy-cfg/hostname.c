@@ -4,6 +4,7 @@
 #include "hostname.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_wildcard(const char *name)
@@ -62,22 +63,15 @@ int hostname_order(const char *a, const char *b)
 	return strcmp(a, b);
 }
 
+static int by_name(const void *name, const void *item)
+{
+	return strcmp(name, *(const char *const *)item);
+}
+
 bool hostnames_has(const struct hostnames *h, const char *name)
 {
-	size_t low = 0, high = h->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(h->items[middle], name);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return h->n > 0 && bsearch(name, h->items, h->n, sizeof(*h->items),
+	    by_name) != NULL;
 }
 
 bool hostnames_any(const struct hostnames *h, const char *pattern)

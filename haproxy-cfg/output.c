@@ -96,19 +96,18 @@ const char *output_copy(struct output *o, const char *text, size_t len)
 
 const char *output_copyf(struct output *o, const char *fmt, ...)
 {
-	char text[512];
+	const char *text;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
+	text = arena_vprintf(o->arena, fmt, ap);
 	va_end(ap);
-	must(n >= 0 && (size_t)n < sizeof(text));
-	return output_copy(o, text, (size_t)n);
+	if (text == NULL)
+		o->failed = true;
+	return text != NULL ? text : "";
 }
 
-/* In an order that is strcmp()'s. */
-static uint64_t front_of(const char *key)
+uint64_t output_front(const char *key)
 {
 	uint64_t front = 0;
 
@@ -132,7 +131,7 @@ void output_map_add(struct output *o, enum output_map_name map,
 	}
 	memcpy(both, key, n_key);
 	memcpy(both + n_key, value, n_value);
-	*e = (struct output_entry){ both, both + n_key, front_of(key),
+	*e = (struct output_entry){ both, both + n_key, output_front(key),
 		hash_bytes(both, n_key + n_value, 0) };
 }
 

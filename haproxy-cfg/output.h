@@ -128,6 +128,9 @@ const char *output_copy(struct output *o, const char *text, size_t len);
 const char *output_copyf(struct output *o, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A key's first bytes, in an order that is strcmp()'s: sorting looks there first. */
+uint64_t output_front(const char *key);
+
 /* Both are copied. */
 void output_map_add(struct output *o, enum output_map_name map,
     const char *key, const char *value);

@@ -175,22 +175,15 @@ int output_write_agent(const struct output *o, const char *dir)
 
 /* ---- what nobody needs ------------------------------------------------------ */
 
+static int by_cert_name(const void *name, const void *cert)
+{
+	return strcmp(name, ((const struct output_pem *)cert)->name);
+}
+
 static bool names_cert(const struct output *o, const char *name)
 {
-	size_t low = 0, high = o->certs.n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(o->certs.items[middle].name, name);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return o->certs.n > 0 && bsearch(name, o->certs.items, o->certs.n,
+	    sizeof(*o->certs.items), by_cert_name) != NULL;
 }
 
 static void clean_certs(const struct output *o, const char *dir)

@@ -29,16 +29,14 @@ void *plan_alloc(struct planner *p, size_t bytes)
 
 const char *plan_textf(struct planner *p, const char *fmt, ...)
 {
-	char text[1024];
-	const char *copy;
+	const char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	text = arena_vprintf(p->arena, fmt, ap);
 	va_end(ap);
-	copy = arena_copy(p->arena, text, strlen(text));
-	if (copy != NULL)
-		return copy;
+	if (text != NULL)
+		return text;
 	p->failed = true;
 	return "";
 }
@@ -116,6 +114,15 @@ void plan_set(struct planner *p, struct conditions *c, const char *type,
 		return;
 	c->items = items;
 	c->items[c->n++] = (struct condition){ type, status, reason, message };
+}
+
+void plan_judge(struct planner *p, struct conditions *c, const char *type,
+    const char *reason, const char *message, const char *good)
+{
+	if (reason != NULL)
+		plan_set(p, c, type, CONDITION_FALSE, reason, message);
+	else
+		plan_set(p, c, type, CONDITION_TRUE, type, good);
 }
 
 bool plan_is_true(const struct conditions *c, const char *type)

@@ -257,22 +257,14 @@ static void set_ancestor(struct planner *p, const struct policy *b,
 	parent->ref = (struct parent_ref){ .group = GATEWAY_GROUP,
 		.kind = "Gateway", .namespace = gw->o->o.namespace,
 		.name = gw->o->o.name };
-	if (b->accepted_reason != NULL)
-		plan_set(p, c, "Accepted", CONDITION_FALSE, b->accepted_reason,
-		    b->accepted_message);
-	else if (b->n_won == 0 && b->winner != NULL)
+	if (b->accepted_reason == NULL && b->n_won == 0 && b->winner != NULL)
 		plan_set(p, c, "Accepted", CONDITION_FALSE, "Conflicted",
 		    plan_textf(p, "BackendTLSPolicy %s has the same target, "
 			"and comes first", b->winner->o->o.name));
-	else
-		plan_set(p, c, "Accepted", CONDITION_TRUE, "Accepted",
-		    "Connections to the target are made by this policy");
-	if (b->refs_reason != NULL)
-		plan_set(p, c, "ResolvedRefs", CONDITION_FALSE, b->refs_reason,
-		    b->refs_message);
-	else
-		plan_set(p, c, "ResolvedRefs", CONDITION_TRUE, "ResolvedRefs",
-		    "All references are resolved");
+	plan_judge(p, c, "Accepted", b->accepted_reason, b->accepted_message,
+	    "Connections to the target are made by this policy");
+	plan_judge(p, c, "ResolvedRefs", b->refs_reason, b->refs_message,
+	    "All references are resolved");
 }
 
 static int gateways_by_name(const void *left, const void *right)

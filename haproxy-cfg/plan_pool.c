@@ -239,10 +239,8 @@ static void set_parent(struct planner *p, const struct pool_use *u,
 		    CONDITION_FALSE, "InvalidExtensionRef", plan_textf(p,
 			"endpointPickerRef: there is no %s %s", picker->kind,
 			picker->name));
-	else
-		plan_set(p, &parent->conditions, "ResolvedRefs",
-		    CONDITION_TRUE, "ResolvedRefs",
-		    "All references are resolved");
+	plan_judge(p, &parent->conditions, "ResolvedRefs", NULL, NULL,
+	    "All references are resolved");
 }
 
 static void take_backend(struct planner *p, const struct pool_use *u)

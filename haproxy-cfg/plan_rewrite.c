@@ -163,12 +163,9 @@ static void tell(struct planner *p, const struct rewrite *w,
 		plan_set(p, c, "Accepted", CONDITION_UNKNOWN, "Pending",
 		    plan_textf(p, "There is no InferencePool %s",
 			w->o->pool.name));
-	else if (w->why_not != NULL)
-		plan_set(p, c, "Accepted", CONDITION_FALSE, "Unsupported",
-		    w->why_not);
 	else
-		plan_set(p, c, "Accepted", CONDITION_TRUE, "Accepted",
-		    w->has_idle_targets ? "Models are asked for as it says; "
+		plan_judge(p, c, "Accepted", w->why_not != NULL ?
+		    "Unsupported" : NULL, w->why_not, w->has_idle_targets ? "Models are asked for as it says; "
 		    "targets without a weight, beside some that have one, are "
 		    "never chosen" : "Models are asked for as it says");
 }

@@ -159,18 +159,10 @@ static void choose(struct planner *p, struct parent *at)
 static void tell(struct planner *p, const struct parent *at,
     const struct plan_ruling *r, struct conditions *c)
 {
-	if (at->reason != NULL)
-		plan_set(p, c, "Accepted", CONDITION_FALSE, at->reason,
-		    at->message);
-	else
-		plan_set(p, c, "Accepted", CONDITION_TRUE, "Accepted",
-		    "The route is attached");
-	if (r->ref_reason != NULL)
-		plan_set(p, c, "ResolvedRefs", CONDITION_FALSE, r->ref_reason,
-		    r->ref_message);
-	else
-		plan_set(p, c, "ResolvedRefs", CONDITION_TRUE, "ResolvedRefs",
-		    "All references are resolved");
+	plan_judge(p, c, "Accepted", at->reason, at->message,
+	    "The route is attached");
+	plan_judge(p, c, "ResolvedRefs", r->ref_reason, r->ref_message,
+	    "All references are resolved");
 	if (at->reason == NULL && (r->dropped != NULL || r->partly != NULL))
 		plan_set(p, c, "PartiallyInvalid", CONDITION_TRUE,
 		    "UnsupportedValue", r->dropped != NULL ? r->dropped :

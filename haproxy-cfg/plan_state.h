@@ -34,6 +34,9 @@ void *plan_grow(struct planner *p, void *items, size_t n, size_t *cap,
 /* The first word about it stays: what is wrong is said before what is not. */
 void plan_set(struct planner *p, struct conditions *c, const char *type,
     enum condition_status status, const char *reason, const char *message);
+/* False by `reason`; without one true, by the type's own name. */
+void plan_judge(struct planner *p, struct conditions *c, const char *type,
+    const char *reason, const char *message, const char *good);
 bool plan_is_true(const struct conditions *c, const char *type);
 
 /* ---- Gateways and listeners ----------------------------------------------------- */

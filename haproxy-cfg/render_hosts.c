@@ -229,17 +229,6 @@ static void each_host(struct scope *s, on_host_f *on_host, const void *how)
 		on_host(s, own, l->n_matches, how);
 }
 
-static uint64_t front_of(const char *host)
-{
-	uint64_t front = 0;
-
-	for (size_t i = 0; i < sizeof(front); i++) {
-		front = front << 8 | (unsigned char)*host;
-		host += *host != '\0';
-	}
-	return front;
-}
-
 static void walk_listener(struct scope *s, const struct plan_listener *l,
     on_host_f *on_host, const void *how)
 {
@@ -253,7 +242,7 @@ static void walk_listener(struct scope *s, const struct plan_listener *l,
 	for (size_t i = 0; i < l->n_matches; i++) {
 		const char *host = host_key(l->matches[i].hostname);
 
-		s->hosts[i] = (struct host_match){ host, front_of(host), i };
+		s->hosts[i] = (struct host_match){ host, output_front(host), i };
 		s->n_wild += host[0] == '*';
 	}
 	qsort(s->hosts, l->n_matches, sizeof(*s->hosts), by_host_then_index);

@@ -252,27 +252,21 @@ int running_load(struct running *r, const struct output *o)
 
 /* ---- shapes ------------------------------------------------------------------- */
 
+static int by_name_then_hash(const void *wanted, const void *there)
+{
+	const struct output_section *want = wanted;
+	const struct running_section *s = there;
+	int order = strcmp(want->name, s->name);
+
+	return order != 0 ? order :
+	    (want->hash > s->hash) - (want->hash < s->hash);
+}
+
 static bool has_section(const struct running *r,
     const struct output_section *want)
 {
-	size_t low = 0, high = r->sections.n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct running_section *s = &r->sections.items[middle];
-		int order = strcmp(s->name, want->name);
-
-		if (order == 0)
-			order = (s->hash > want->hash) -
-			    (s->hash < want->hash);
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return r->sections.n > 0 && bsearch(want, r->sections.items,
+	    r->sections.n, sizeof(*r->sections.items), by_name_then_hash) != NULL;
 }
 
 /*

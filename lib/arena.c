@@ -4,8 +4,11 @@
 #include "arena.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "must.h"
 
 enum { ARENA_ALIGN = 16 };
 
@@ -130,6 +133,22 @@ char *arena_copy(struct arena *a, const char *bytes, size_t len)
 	if (len != 0)
 		memcpy(at, bytes, len);
 	at[len] = '\0';
+	return at;
+}
+
+char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *at;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	must(n >= 0);
+	at = arena_alloc(a, (size_t)n + 1);
+	if (at != NULL)
+		vsnprintf(at, (size_t)n + 1, fmt, ap);
 	return at;
 }
 

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 
 struct arena;
@@ -26,6 +27,10 @@ void *arena_zalloc(struct arena *a, size_t bytes);
 
 /* A NUL-terminated copy. */
 char *arena_copy(struct arena *a, const char *bytes, size_t len);
+
+/* A text of any length, as vprintf writes it. */
+char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 /* Bytes held, used or not; block headers (32 bytes each) are not counted. */
 size_t arena_bytes(const struct arena *a);

@@ -92,6 +92,35 @@ static void test_a_ceiling_below_the_first_block_holds(void **state)
 	arena_free(NULL);
 }
 
+static char *printed(struct arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static char *printed(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = arena_vprintf(a, fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+/* However long; and past the ceiling there is none, rather than a part of it. */
+static void test_a_printed_text_is_whole_or_not_there(void **state)
+{
+	struct arena *a = arena_new(64, MAX_BYTES);
+	char *text = printed(a, "%s=%0300d", "n", 7);
+
+	(void)state;
+	assert_non_null(text);
+	assert_int_equal(strlen(text), 302);
+	assert_string_equal(text + 300, "07");
+	assert_string_equal(printed(a, "%s", ""), "");
+	assert_null(printed(a, "%0*d", MAX_BYTES, 7));
+	arena_free(a);
+}
+
 /*
  * Warm: the same needs come out of the same block, which is neither replaced
  * (ASan would not hand out the same address again) nor joined by another.
@@ -179,6 +208,7 @@ int main(void)
 		    test_the_last_block_is_as_large_as_still_allowed),
 		cmocka_unit_test(test_a_size_that_lies_is_refused),
 		cmocka_unit_test(test_a_ceiling_below_the_first_block_holds),
+		cmocka_unit_test(test_a_printed_text_is_whole_or_not_there),
 		cmocka_unit_test(test_once_warm_each_round_uses_the_one_block),
 		cmocka_unit_test(test_no_history_of_rounds_passes_the_ceiling),
 		cmocka_unit_test(test_zeroed_means_zeroed_though_used_before),
