@@ -207,14 +207,6 @@ enum { PACE_TOKENS_MIN = 64 };
 /* Tokens a second; llm-d-router, peakPrefillThroughput. */
 enum { PACE_RATE_START = 15928 };
 
-static struct endpoint_pace *pace_of(const struct place *at)
-{
-	struct pool_live *pool = at->view->pool_live;
-
-	return pool == NULL || pool->pace == NULL ? NULL :
-	    &pool->pace[at->view->stats[at->row].slot];
-}
-
 static bool is_helped(const struct booking *k)
 {
 	bool is = false;
@@ -246,7 +238,7 @@ static float believable(float rate, const struct endpoint_pace *pace)
 static void note_pace(const struct place *at, const struct booking *k,
     uint32_t tokens, int64_t took_us, int64_t now_us)
 {
-	struct endpoint_pace *pace = pace_of(at);
+	struct endpoint_pace *pace = endpoint_pace(at->view, at->row);
 	float computed = (float)tokens + (float)k->ahead / 2, base_us;
 
 	if (pace == NULL || k->chosen != at->live ||
@@ -363,7 +355,7 @@ void books_first(struct books *b, const struct fleet *fleet, struct span id,
 static void note_latency(const struct place *at, const struct booking *k,
     const struct record *r, int64_t now_us)
 {
-	struct endpoint_pace *pace = pace_of(at);
+	struct endpoint_pace *pace = endpoint_pace(at->view, at->row);
 	int64_t first_us = k->first_us, tokens;
 
 	if (k->first_us == 0 && record_has_ttft(r)) {

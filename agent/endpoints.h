@@ -98,6 +98,21 @@ static inline struct endpoint_live *endpoint_live(
 	return &view->live[view->stats[row].slot];
 }
 
+/* By slot; NULL where nobody keeps them. */
+static inline struct endpoint_pace *endpoint_paces(
+    const struct endpoint_view *view)
+{
+	return view->pool_live != NULL ? view->pool_live->pace : NULL;
+}
+
+static inline struct endpoint_pace *endpoint_pace(
+    const struct endpoint_view *view, size_t row)
+{
+	struct endpoint_pace *paces = endpoint_paces(view);
+
+	return paces != NULL ? &paces[view->stats[row].slot] : NULL;
+}
+
 static inline const struct lora_set *endpoint_lora(
     const struct endpoint_view *view, size_t row)
 {

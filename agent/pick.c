@@ -108,13 +108,11 @@ static uint32_t tokens_of(const struct run *run)
 static uint32_t tokens_ahead(const struct run *run)
 {
 	const struct endpoint_view *view = run->choice.view;
-	const struct endpoint_stats *s =
-	    &view->stats[run->choice.rows[run->best[0]]];
-	const struct endpoint_live *l = &view->live[s->slot];
-	const struct pool_live *pool = view->pool_live;
-	uint32_t batch = pool == NULL || pool->pace == NULL ? 0 :
-	    atomic_load_explicit(&pool->pace[s->slot].batch,
-		memory_order_relaxed);
+	uint32_t row = run->choice.rows[run->best[0]];
+	const struct endpoint_live *l = endpoint_live(view, row);
+	const struct endpoint_pace *pace = endpoint_pace(view, row);
+	uint32_t batch = pace == NULL ? 0 :
+	    atomic_load_explicit(&pace->batch, memory_order_relaxed);
 
 	if (batch != 0 && live_count_get(&l->requests) >= batch)
 		return PICK_WAITS;

@@ -11,9 +11,8 @@
 #define HEAD "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\n"
 
 static const struct preset presets[] = {
-	{ "default", "llm-d's when nothing is configured: queue 2, KV cache 2, "
-	      "prefix 3",
-	  HEAD
+	/* When nothing is configured: queue 2, KV cache 2, prefix 3. */
+	{ "default", HEAD
 	  "plugins:\n"
 	  "  - type: queue-scorer\n"
 	  "  - type: kv-cache-utilization-scorer\n"
@@ -24,9 +23,8 @@ static const struct preset presets[] = {
 	  "      - {pluginRef: queue-scorer, weight: 2}\n"
 	  "      - {pluginRef: kv-cache-utilization-scorer, weight: 2}\n"
 	  "      - {pluginRef: prefix-cache-scorer, weight: 3}\n" },
-	{ "sticky", "where the prompt is cached, else where the fewest tokens "
-	      "wait: for long shared prefixes; needs feedback",
-	  HEAD
+	/* Where the prompt is cached, else where the fewest tokens wait. */
+	{ "sticky", HEAD
 	  "plugins:\n"
 	  "  - type: prefix-cache-affinity-filter\n"
 	  "  - type: token-load-scorer\n"
@@ -35,9 +33,8 @@ static const struct preset presets[] = {
 	  "    plugins:\n"
 	  "      - {pluginRef: prefix-cache-affinity-filter}\n"
 	  "      - {pluginRef: token-load-scorer, weight: 1}\n" },
-	{ "fastest", "where the first token is expected first, by what was "
-	      "observed: for mixed loads, bursts and LoRA; needs feedback",
-	  HEAD
+	/* Where the first token is expected first, by what was observed. */
+	{ "fastest", HEAD
 	  "plugins:\n"
 	  "  - type: expected-ttft-scorer\n" },
 };

@@ -9,7 +9,6 @@
 
 struct preset {
 	const char *name;
-	const char *what;	/* for whom, in a sentence */
 	const char *text;	/* YAML */
 };
 

@@ -116,8 +116,7 @@ static struct question question_of(const struct choice *choice,
     const struct ttft_params *p)
 {
 	const struct choice c = *choice;
-	const struct pool_live *pool = c.view->pool_live;
-	const struct endpoint_pace *paces = pool != NULL ? pool->pace : NULL;
+	const struct endpoint_pace *paces = endpoint_paces(c.view);
 	struct average rate = { 0 }, serve_us = { 0 };
 	float usual;
 
@@ -290,14 +289,12 @@ static void keep_busy(struct endpoint_pace *pace, int64_t now_ms, int64_t ms)
 static void ttft_picked(const struct choice *c, const void *params,
     uint32_t winner)
 {
-	struct pool_live *pool = c->view->pool_live;
-	struct endpoint_pace *pace;
+	struct endpoint_pace *pace = endpoint_pace(c->view, c->rows[winner]);
 	struct question q;
 
-	if (pool == NULL || pool->pace == NULL)
+	if (pace == NULL)
 		return;
 	q = question_of(c, params);
-	pace = &pool->pace[choice_stats(c, winner)->slot];
 	keep_busy(pace, c->now_ms, (int64_t)(1000.0f *
 	    own_tokens(c, &q, winner) / rate_of(&q, pace) + 0.5f));
 	if (has_lora(c))
