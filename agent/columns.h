@@ -15,6 +15,8 @@
 
 #include "endpoints.h"
 #include "plugin.h"
+#include "prompt.h"
+#include "request.h"
 
 struct arena;
 
@@ -92,6 +94,28 @@ static inline float choice_token_us(const struct choice *c, size_t i)
 {
 	return c->live.requests != NULL ? c->live.token_us[i] :
 	    ewma_get(&choice_live(c, i)->token_us);
+}
+
+/* In tokens. What of a body could not be seen counts too: its engine computes it. */
+struct prompt_size {
+	float tokens, block;
+};
+
+static inline struct prompt_size choice_prompt(const struct choice *c)
+{
+	return (struct prompt_size){
+		(float)((c->request->prompt_bytes + c->request->unseen_bytes) /
+		    PROMPT_TOKEN_BYTES),
+		(float)(c->view->block_bytes / PROMPT_TOKEN_BYTES) };
+}
+
+/* What of it candidate i does not hold. */
+static inline float choice_uncached(const struct choice *c,
+    struct prompt_size prompt, size_t i)
+{
+	float held = prompt.block * (float)c->matched[i];
+
+	return prompt.tokens > held ? prompt.tokens - held : 0.0f;
 }
 
 /*

@@ -32,7 +32,6 @@
 #include "columns.h"
 #include "conf.h"
 #include "lora.h"
-#include "prompt.h"
 #include "request.h"
 
 struct ttft_params {
@@ -69,7 +68,7 @@ static const float noise = 1.5f;	/* a rate that differs by less is the same */
 /* The same for all candidates. */
 struct question {
 	const struct endpoint_pace *paces;	/* by slot; NULL: nothing is known */
-	float prompt_bytes, block_bytes;
+	struct prompt_size prompt;
 	float usual_rate, high_rate, low_rate, usual_serve_ms;
 };
 
@@ -127,9 +126,7 @@ static struct question question_of(const struct choice *choice,
 	}
 	usual = average_or(&rate, p->peak_rate);
 	return (struct question){ .paces = paces,
-		.prompt_bytes = (float)(c.request->prompt_bytes +
-		    c.request->unseen_bytes),
-		.block_bytes = (float)c.view->block_bytes,
+		.prompt = choice_prompt(&c),
 		.usual_rate = usual, .high_rate = noise * usual,
 		.low_rate = usual / noise, .usual_serve_ms =
 		    average_or(&serve_us, 1000.0f * p->serve_ms) / 1000.0f };
@@ -151,15 +148,6 @@ static inline float rate_of(const struct question *q,
 	return is_odd ? rate : q->usual_rate;
 }
 
-static inline float own_tokens(const struct choice *c,
-    const struct question *q, size_t i)
-{
-	float held = q->block_bytes * (float)c->matched[i];
-
-	return q->prompt_bytes > held ? (q->prompt_bytes - held) /
-	    (float)PROMPT_TOKEN_BYTES : 0.0f;
-}
-
 /* Other pickers' requests show on the page only, ours of this instant not yet. */
 static inline struct outlook outlook_of(const struct choice *c,
     const struct question *q, size_t i)
@@ -169,7 +157,7 @@ static inline struct outlook outlook_of(const struct choice *c,
 	float waiting = (float)choice_queued(c, i);
 	float told = waiting + (float)choice_stats(c, i)->running;
 	struct outlook o = { .pace = pace_of(c, q->paces, i),
-		.own = own_tokens(c, q, i),
+		.own = choice_uncached(c, q->prompt, i),
 		.requests = (float)booked, .is_booked = booked > 0,
 		.tokens = (float)choice_tokens(c, i) };
 
@@ -296,7 +284,7 @@ static void ttft_picked(const struct choice *c, const void *params,
 		return;
 	q = question_of(c, params);
 	keep_busy(pace, c->now_ms, (int64_t)(1000.0f *
-	    own_tokens(c, &q, winner) / rate_of(&q, pace) + 0.5f));
+	    choice_uncached(c, q.prompt, winner) / rate_of(&q, pace) + 0.5f));
 	if (has_lora(c))
 		pace_adapter(pace, lora_spelled(c->request->model));
 }

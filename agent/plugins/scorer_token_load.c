@@ -14,8 +14,6 @@
 
 #include "columns.h"
 #include "conf.h"
-#include "prompt.h"
-#include "request.h"
 
 struct token_params {
 	uint64_t threshold;
@@ -45,15 +43,12 @@ static void token_score(const struct choice *choice, const void *params,
 {
 	const struct token_params *p = params;
 	const struct choice c = *choice;
-	float prompt = (float)((c.request->prompt_bytes +
-	    c.request->unseen_bytes) / PROMPT_TOKEN_BYTES);
-	float block = (float)(c.view->block_bytes / PROMPT_TOKEN_BYTES);
+	struct prompt_size prompt = choice_prompt(&c);
 	float threshold = (float)p->threshold, scale = 1.0f / threshold;
 
 	for (size_t i = 0; i < c.n; i++) {
-		float held = block * (float)c.matched[i];
-		float own = prompt > held ? prompt - held : 0.0f;
-		float t = own + (float)choice_tokens(&c, i);
+		float t = choice_uncached(&c, prompt, i) +
+		    (float)choice_tokens(&c, i);
 
 		out[i] = t < threshold ? 1.0f - scale * t : 0.0f;
 	}
