@@ -208,7 +208,7 @@ static int check(struct apply *a, const struct output *o, const char *name)
 	buf_put(&said, "", 1);
 	if (result == 1 && said.data != NULL) {
 		report(a, APPLY_REFUSED, first_alert(said.data));
-		blame(a, o, said.data);
+		blame(a, o, first_alert(said.data));
 	} else if (result < 0) {
 		report(a, APPLY_FAILED, strerror(-result));
 	}

@@ -242,13 +242,15 @@ static void on_change(void *data)
 	const struct flags *f = w->setup.flags;
 	bool changed = false;
 
-	forget_told(w);
 	if (store_sync(w->setup.store, f->paths, f->n_paths, &changed) != 0) {
 		log_error("store", "error=\"no memory\"");
 		return;
 	}
 	setup_tell_bad_files(&w->setup);
-	if (changed && !get_ahead(w))
+	if (!changed)
+		return;		/* what is to be told yet is true still */
+	forget_told(w);
+	if (!get_ahead(w))
 		translate_and_apply(w);
 }
 

@@ -13,6 +13,7 @@
 
 #include "output.h"
 #include "output_files.h"
+#include "replace_file.h"
 #include "slurp.h"
 
 enum { FILE_MAX_BYTES = 256 << 20, PATH_BYTES = 8192 };
@@ -118,18 +119,16 @@ static bool is_there(const char *path, const struct buf *want)
 static int write_agent_file(const struct output_text *t, const char *dir)
 {
 	struct buf text;
-	char path[PATH_BYTES], temporary[PATH_BYTES];
+	char path[PATH_BYTES];
 	int err = 0;
 
 	buf_init(&text, FILE_MAX_BYTES);
 	output_put_paths(&text, t->text, t->len, dir, "current");
 	snprintf(path, sizeof(path), "%s/%s", dir, t->name);
-	snprintf(temporary, sizeof(temporary), "%s/%s.new", dir, t->name);
 	if (buf_failed(&text))
 		err = -ENOMEM;
 	else if (!is_there(path, &text))
-		err = write_text(temporary, text.data, text.len) != 0 ||
-		    rename(temporary, path) != 0 ? -errno : 0;
+		err = replace_file(path, buf_span(&text), 0644);
 	buf_fini(&text);
 	return err;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "replace_file.h"
 
 enum {
 	FILE_MAX_BYTES = 256 << 20,
@@ -128,21 +129,6 @@ static int sync_dir(const char *path)
 	return err;
 }
 
-/* By way of PATH.new. */
-static int replace_file(const char *path, const char *bytes, size_t len)
-{
-	char new[PATH_BYTES + 4];
-	int err;
-
-	snprintf(new, sizeof(new), "%s.new", path);
-	err = write_file(new, bytes, len);
-	if (err == 0 && rename(new, path) != 0)
-		err = -errno;
-	if (err != 0)
-		unlink(new);
-	return err;
-}
-
 static void put(struct stage *s, const char *file, const char *bytes,
     size_t len)
 {
@@ -215,7 +201,8 @@ int output_write_table(const struct output *o, const char *dir)
 	char path[PATH_BYTES];
 
 	snprintf(path, sizeof(path), "%s/ids.json", dir);
-	return replace_file(path, o->table.data, o->table.len);
+	return replace_file(path, (struct span){ o->table.data, o->table.len },
+	    FILE_MODE);
 }
 
 /* A name is a content: what is there need not be written again. */
@@ -228,7 +215,8 @@ static void put_certs(struct stage *s)
 
 		snprintf(path, sizeof(path), "%s/certs/%s", s->dir, c->name);
 		if (!exists(path))
-			s->err = replace_file(path, c->text, c->len);
+			s->err = replace_file(path,
+			    (struct span){ c->text, c->len }, FILE_MODE);
 	}
 	for (size_t i = 0; i < s->o->cas.n; i++)
 		put(s, s->o->cas.items[i].name, s->o->cas.items[i].text,

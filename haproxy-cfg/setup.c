@@ -15,6 +15,7 @@
 #include "buf.h"
 #include "command.h"
 #include "fault.h"
+#include "replace_file.h"
 #include "status_since.h"
 #include "store.h"
 
@@ -121,25 +122,6 @@ static void put_now(char out[32])
 		out[0] = '\0';
 }
 
-static int replace(const char *path, const struct buf *text)
-{
-	char new[4300];
-	FILE *f;
-	int err = 0;
-
-	snprintf(new, sizeof(new), "%s.new", path);
-	f = fopen(new, "we");
-	if (f == NULL)
-		return -errno;
-	if (fwrite(text->data, 1, text->len, f) != text->len)
-		err = -EIO;
-	if (fclose(f) != 0 && err == 0)
-		err = -errno;
-	if (err == 0 && rename(new, path) != 0)
-		err = -errno;
-	return err;
-}
-
 int setup_write_status(const struct setup *s, const struct translation *t,
     bool is_live)
 {
@@ -152,7 +134,8 @@ int setup_write_status(const struct setup *s, const struct translation *t,
 	buf_init(&text, STATUS_MAX_BYTES);
 	status_write(&t->statuses, is_live ? s->since : NULL, &text);
 	snprintf(path, sizeof(path), "%s/status.yaml", s->dir);
-	err = buf_failed(&text) ? -ENOMEM : replace(path, &text);
+	err = buf_failed(&text) ? -ENOMEM :
+	    replace_file(path, buf_span(&text), 0644);
 	buf_fini(&text);
 	return err;
 }

@@ -33,7 +33,7 @@ enum {
 struct manifest {
 	struct store_file told;
 	char *path;
-	bool seen, is_changed, is_fresh;
+	bool seen, is_changed, is_fresh, was_bad;
 	struct stat sig;
 	struct batch *held;	/* what it declares; NULL: nothing yet */
 	struct batch *staged;	/* what it is about to declare */
@@ -283,11 +283,22 @@ static bool is_manifest(const char *name)
 	return false;
 }
 
+/* A folder that cannot be read now: what is known to be in it stays. */
+static void keep_folder(struct store *s, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < s->n_files; i++)
+		if (strncmp(s->files[i]->path, path, len) == 0 &&
+		    s->files[i]->path[len] == '/')
+			s->files[i]->seen = true;
+}
+
 static bool see_folder(struct store *s, DIR *dir, const char *path)
 {
 	const struct dirent *entry;
 
-	while ((entry = readdir(dir)) != NULL) {
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
 		char full[PATH_MAX];
 		struct stat st;
 		int n = snprintf(full, sizeof(full), "%s/%s", path,
@@ -299,6 +310,8 @@ static bool see_folder(struct store *s, DIR *dir, const char *path)
 		if (!see_file(s, full))
 			return false;
 	}
+	if (errno != 0)
+		keep_folder(s, path);
 	return true;
 }
 
@@ -307,8 +320,11 @@ static bool see(struct store *s, const char *path)
 	DIR *dir = opendir(path);
 	bool ok;
 
-	if (dir == NULL)
-		return see_file(s, path);
+	if (dir == NULL) {
+		if (errno != ENOTDIR)
+			keep_folder(s, path);
+		return see_file(s, path);	/* or why it cannot be read */
+	}
 	ok = see_folder(s, dir, path);
 	closedir(dir);
 	return ok;
@@ -431,16 +447,21 @@ static bool take_over_changed(struct store *s)
 		m->is_fresh = m->is_changed;
 		if (!m->is_changed)
 			continue;
+		m->was_bad = m->told.is_bad;
 		m->staged = read_file(m);
-		/* Bad, and it was before: what it declares is as it was. */
-		any = any || m->staged != NULL || !m->told.is_bad;
 	}
 	for (size_t i = 0; i < s->n_files; i++)
 		if (s->files[i]->is_fresh)
 			take_out(s, s->files[i]->held);
-	for (size_t i = 0; i < s->n_files; i++)
-		if (s->files[i]->is_fresh)
-			take_over(s, s->files[i]);
+	for (size_t i = 0; i < s->n_files; i++) {
+		struct manifest *m = s->files[i];
+
+		if (!m->is_fresh)
+			continue;
+		take_over(s, m);
+		/* Bad, and it was before: what it declares is as it was. */
+		any |= !(m->was_bad && m->told.is_bad);
+	}
 	return any;
 }
 
