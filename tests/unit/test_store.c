@@ -150,6 +150,7 @@ static void test_the_same_twice_names_both_places(void **state)
 	assert_non_null(strstr(b->why.want, "a.yaml:2"));
 	assert_int_equal(port_of(f, "one"), 1);
 	assert_int_equal(port_of(f, "two"), 0);
+	assert_false(sync_all(f));	/* refused again: nothing to do */
 	/* Once the other lets go, it is taken without having changed. */
 	put(f, "a.yaml", SERVICE("four", 4));
 	assert_true(sync_all(f));
@@ -163,6 +164,30 @@ static void test_the_same_twice_names_both_places(void **state)
 	assert_int_equal(store_all(f->store, KIND_SERVICE).n, 3);
 	store_sweep(f->store);
 	assert_int_equal(store_all(f->store, KIND_SERVICE).n, 3);
+}
+
+/* Away, or not to be opened: no reason to take what it declares out of service. */
+static void test_a_folder_that_cannot_be_read_keeps_its_objects(void **state)
+{
+	struct fixture *f = *state;
+	char away[80];
+
+	put(f, "a.yaml", SERVICE("one", 1));
+	put(f, "b.yaml", SERVICE("two", 2));
+	sync_all(f);
+	snprintf(away, sizeof(away), "%s.away", f->dir);
+	assert_int_equal(rename(f->dir, away), 0);
+	sync_all(f);
+	assert_int_equal(port_of(f, "one"), 1);
+	assert_int_equal(port_of(f, "two"), 2);
+	assert_true(store_file(f->store, 0)->is_bad);	/* and it is told */
+	assert_int_equal(rename(away, f->dir), 0);
+	sync_all(f);
+	assert_int_equal(store_n_files(f->store), 2);
+	assert_int_equal(port_of(f, "one"), 1);
+	put(f, "a.yaml", SERVICE("three", 3));
+	assert_true(sync_all(f));
+	assert_int_equal(port_of(f, "one"), 0);
 }
 
 /* As a ConfigMap's folder is swapped: ..data is a link, files are links into it. */
@@ -319,6 +344,7 @@ int main(void)
 		TEST(test_a_bad_file_keeps_its_last_good_objects),
 		TEST(test_a_file_that_goes_takes_its_objects_along),
 		TEST(test_the_same_twice_names_both_places),
+		TEST(test_a_folder_that_cannot_be_read_keeps_its_objects),
 		TEST(test_an_object_moves_between_files_in_one_swap),
 		TEST(test_foreign_kinds_are_counted_and_passed_over),
 		TEST(test_what_is_no_file_is_told),
