@@ -424,7 +424,8 @@ void store_free(struct store *s)
 	if (s == NULL)
 		return;
 	store_files_free(s);
-	for (size_t i = 0; i < s->n_slots; i++)
+	for (size_t i = 0; i < s->n_slots && s->slots != NULL &&
+	    !s->is_snapshot; i++)
 		if (s->slots[i].object != NULL && !s->slots[i].batch->is_file)
 			batch_free(s->slots[i].batch);
 	for (size_t k = 0; k < N_KINDS; k++) {

@@ -97,3 +97,10 @@ void store_forget_changes(struct store *s);
 
 /* Lent until the store changes. */
 struct objects store_all(struct store *s, enum kind kind);
+
+/*
+ * What is declared now, for store_find() and store_all() on another thread while `s`
+ * goes on; no files, no changes. The objects are those of `s`, which must not be swept
+ * before the last of what is made of them is gone. By store_free(); NULL without memory.
+ */
+struct store *store_snapshot(struct store *s);

@@ -35,6 +35,7 @@ struct store {
 	const struct object *changed[STORE_CHANGES_MAX];
 	size_t n_changed;
 	bool has_many;		/* more than these */
+	bool is_snapshot;	/* objects and batches are another's */
 	struct manifest **files;	/* sorted by path */
 	size_t n_files, cap_files;
 };

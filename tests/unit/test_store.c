@@ -335,6 +335,51 @@ static void test_lists_are_sorted_whatever_came_and_went(void **state)
 	}
 }
 
+/* ---- snapshots ------------------------------------------------------------------ */
+
+static unsigned found_port(const struct store *s, const char *name)
+{
+	const struct service *service = (const void *)store_find(s,
+	    KIND_SERVICE, "default", name);
+
+	return service != NULL ? service->ports[0].port : 0;
+}
+
+static void test_a_snapshot_stays_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct store *then;
+	struct objects all;
+
+	put(f, "a.yaml", SERVICE("c", 3));
+	sync_all(f);
+	assert_int_equal(upsert(f->store, SERVICE("b", 2)), 0);
+	assert_int_equal(upsert(f->store, SERVICE("a", 1)), 0);
+	then = store_snapshot(f->store);
+	assert_non_null(then);
+
+	assert_int_equal(upsert(f->store, SERVICE("a", 11)), 0);
+	assert_int_equal(upsert(f->store, SERVICE("d", 4)), 0);
+	assert_true(store_delete(f->store, KIND_SERVICE, "default", "b"));
+	put(f, "a.yaml", SERVICE("c", 33) "---\n" SERVICE("e", 5));
+	sync_all(f);
+
+	all = store_all(then, KIND_SERVICE);
+	assert_int_equal(all.n, 3);
+	for (size_t i = 0; i < all.n; i++) {
+		assert_int_equal(all.items[i]->name[0], "abc"[i]);
+		assert_int_equal(found_port(then, all.items[i]->name), i + 1);
+	}
+	assert_int_equal(found_port(then, "d"), 0);
+	assert_int_equal(store_all(then, KIND_GATEWAY).n, 0);
+	store_free(then);
+	store_sweep(f->store);
+	assert_int_equal(port_of(f, "a"), 11);
+	assert_int_equal(port_of(f, "b"), 0);
+	assert_int_equal(port_of(f, "c"), 33);
+	assert_int_equal(store_all(f->store, KIND_SERVICE).n, 4);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -350,6 +395,7 @@ int main(void)
 		TEST(test_what_is_no_file_is_told),
 		TEST(test_a_watch_feeds_the_same_store),
 		TEST(test_lists_are_sorted_whatever_came_and_went),
+		TEST(test_a_snapshot_stays_as_it_was),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
