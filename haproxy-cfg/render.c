@@ -220,6 +220,7 @@ static void fini(struct render *r)
 	buf_fini(&r->policy);
 	buf_fini(&r->inner);
 	buf_fini(&r->content);
+	buf_fini(&r->uses);
 	ids_fini(&r->ids);
 	arena_free(r->arena);
 }
@@ -237,6 +238,7 @@ int render(const struct plan *plan, const struct render_options *options,
 	buf_init(&r.policy, SCRATCH_MAX_BYTES);
 	buf_init(&r.inner, SCRATCH_MAX_BYTES);
 	buf_init(&r.content, SCRATCH_MAX_BYTES);
+	buf_init(&r.uses, SCRATCH_MAX_BYTES);
 	if (r.out != NULL && r.arena != NULL) {
 		ids_init(&r.ids, r.arena);
 		name_all(&r);

@@ -19,10 +19,14 @@
 #include "render_parts.h"
 #include "words.h"
 
-enum { ATTRIBUTES_MAX = 34 };	/* 16 headers, 16 parameters, method, path */
+enum {
+	ATTRIBUTES_MAX = 34,	/* 16 headers, 16 parameters, method, path */
+	/* What a group looks at, at most: a value of a map fits a line of commands. */
+	NAMES_MAX = 14000 / WORDS_ID_BYTES,
+};
 
 struct valued {			/* one attribute and the value wanted */
-	const struct attribute *attribute;
+	struct attribute *attribute;
 	const char *value;
 };
 
@@ -39,7 +43,7 @@ bool render_is_conditional(const struct plan_match *m)
 
 /* ---- attributes --------------------------------------------------------- */
 
-static const struct attribute *get_attribute(struct render *r, int type,
+static struct attribute *get_attribute(struct render *r, int type,
     const char *of, const char *regex)
 {
 	struct attribute *a, **at;
@@ -64,7 +68,7 @@ static const struct attribute *get_attribute(struct render *r, int type,
 static bool want(struct render *r, struct wanted *w, int type, const char *of,
     const char *value, bool is_regex)
 {
-	const struct attribute *a;
+	struct attribute *a;
 
 	if (w->n == ATTRIBUTES_MAX)
 		return false;
@@ -128,7 +132,7 @@ static bool find_wanted(struct render *r, const struct plan_match *m,
 
 /* ---- schemas ------------------------------------------------------------ */
 
-static const struct schema *get_schema(struct render *r, const struct wanted *w)
+static struct schema *get_schema(struct render *r, const struct wanted *w)
 {
 	struct schema *s, **at;
 	struct id *id;
@@ -157,9 +161,10 @@ static const struct schema *get_schema(struct render *r, const struct wanted *w)
 /* ---- groups ------------------------------------------------------------- */
 
 struct candidate {
-	const struct schema *schema;	/* NULL: always fits */
-	const char *key;		/* "S|value|value" */
+	struct schema *schema;	/* NULL: always fits */
+	const char *key;	/* "S|value|value" */
 	const char *rule;
+	bool is_shadowed;	/* out of reach: an earlier one wants the same */
 };
 
 static const char *copy_line(struct render *r)
@@ -210,44 +215,85 @@ static const char *key_of(struct render *r, const char *group,
 	return buf_failed(&r->line) ? "" : r->line.data;
 }
 
-static void put_uses(struct render *r, const char *group,
-    const struct candidate *c, size_t n)
+static bool is_new(const struct render *r, size_t round)
 {
-	struct buf *b = &r->line;
-
-	buf_clear(b);
-	buf_puts(b, ",");
-	for (size_t i = 0; i < n; i++) {
-		if (c[i].schema == NULL)
-			continue;
-		buf_printf(b, "%s,", c[i].schema->name);
-		for (size_t k = 0; k < c[i].schema->n; k++)
-			buf_printf(b, "%s,", c[i].schema->attributes[k]->name);
-	}
-	buf_put(b, "", 1);
-	if (!buf_failed(b))
-		output_map_add(r->out, MAP_USES, group, b->data);
+	return round != r->round;
 }
 
-/* The earlier of two that want the same is the one; the later is out of reach. */
-static bool is_shadowed(const struct candidate *c, size_t i)
+/* Appends a name, with a comma behind it, that was not yet in this round. */
+static void use_name(struct render *r, const char *name, size_t *round)
 {
-	for (size_t k = 0; k < i; k++)
-		if (strcmp(c[k].key, c[i].key) == 0)
-			return true;
+	if (is_new(r, *round))
+		buf_printf(&r->uses, "%s,", name);
+	*round = r->round;
+}
+
+/* What the group looks at, each once, into r->uses. False: it is too much. */
+static bool use(struct render *r, struct schema *s)
+{
+	size_t n = r->uses.len / WORDS_ID_BYTES + 1;
+
+	if (s == NULL || !is_new(r, s->round))
+		return true;
+	for (size_t i = 0; i < s->n; i++)
+		n += is_new(r, s->attributes[i]->round);
+	if (n > NAMES_MAX)
+		return false;
+	use_name(r, s->name, &s->round);
+	for (size_t i = 0; i < s->n; i++)
+		use_name(r, s->attributes[i]->name, &s->attributes[i]->round);
+	return true;
+}
+
+static bool take_candidate(struct render *r, const struct plan_match *m,
+    struct candidate *c)
+{
+	if (!make_candidate(r, m, c))
+		return false;
+	if (use(r, c->schema))
+		return true;
+	render_problem(r, &m->rule->ref, "UnsupportedValue",
+	    "Dropped Rule: matches of one hostname and path look at more than "
+	    "%d headers, parameters and regular expressions", NAMES_MAX);
 	return false;
 }
 
+static int by_key_then_place(const void *left, const void *right)
+{
+	const struct candidate *const *a = left, *const *b = right;
+	int order = strcmp((*a)->key, (*b)->key);
+
+	return order != 0 ? order : (*a > *b) - (*a < *b);
+}
+
+/* The earlier of two that want the same is the one. */
+static void find_shadowed(struct render *r, struct candidate *c, size_t n)
+{
+	struct candidate **sorted = render_alloc(r, n * sizeof(*sorted));
+
+	if (sorted == NULL)
+		return;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &c[i];
+	qsort(sorted, n, sizeof(*sorted), by_key_then_place);
+	for (size_t i = 1; i < n; i++)
+		sorted[i]->is_shadowed = strcmp(sorted[i - 1]->key,
+		    sorted[i]->key) == 0;
+}
+
 static void put_group(struct render *r, const char *group,
-    const struct candidate *c, size_t n)
+    struct candidate *c, size_t n)
 {
 	char rank[24];
 
-	put_uses(r, group, c, n);
+	buf_put(&r->uses, "", 1);
+	if (!buf_failed(&r->uses))
+		output_map_add(r->out, MAP_USES, group, r->uses.data);
+	find_shadowed(r, c, n);
 	for (size_t i = 0; i < n; i++) {
 		snprintf(rank, sizeof(rank), "%zu", c[i].schema != NULL ? i :
 		    (size_t)RENDER_NO_RANK);
-		if (is_shadowed(c, i))
+		if (c[i].is_shadowed)
 			continue;
 		if (c[i].schema != NULL)
 			output_map_add(r->out, MAP_CONDITION,
@@ -264,8 +310,11 @@ const char *render_candidates(struct render *r,
 	struct id *id;
 	size_t kept = 0;
 
+	r->round++;
+	buf_clear(&r->uses);
+	buf_puts(&r->uses, ",");
 	for (size_t i = 0; c != NULL && i < n; i++)
-		kept += make_candidate(r, matches[i], &c[kept]);
+		kept += take_candidate(r, matches[i], &c[kept]);
 	if (kept == 0 || r->failed)
 		return "";
 	if (c[0].schema == NULL)

@@ -32,13 +32,15 @@ struct attribute {
 	    ATTRIBUTE_PATH } type;
 	const char *of;		/* header's or parameter's name */
 	const char *regex;	/* value is "1" where it matches; NULL: exact */
+	size_t round;		/* of struct render that used it last */
 };
 
 /* Attributes that are looked at together. */
 struct schema {
 	const char *name;	/* S... */
-	const struct attribute **attributes;	/* sorted by name */
+	struct attribute **attributes;	/* sorted by name */
 	size_t n;
+	size_t round;		/* as an attribute's */
 };
 
 /* Passed on as it came: the client's own TLS, whatever a policy says. */
@@ -71,6 +73,8 @@ struct render {
 	RENDER_LIST(struct attribute *) attributes;
 	RENDER_LIST(struct schema *) schemas;
 	RENDER_LIST(struct backend *) backends;
+	size_t round;			/* groups of candidates so far */
+	struct buf uses;		/* names that the group at hand looks at */
 	/* render_keywords() of these: mostly the same again */
 	const struct plan_backend *keywords_to;
 	enum backend_mode keywords_mode;

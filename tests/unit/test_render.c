@@ -130,6 +130,82 @@ static void test_conditions_fall_through_to_shorter_prefixes(void **state)
 	plans_fini(&p);
 }
 
+enum { MANY = 3000 };
+
+/* MANY matches of one hostname and path: what each tests is tests[i]. */
+static struct rendered rendered_of_many(struct plans *p,
+    struct plan_test tests[MANY])
+{
+	plans_init(p, 8080);
+	for (size_t i = 0; i < MANY; i++) {
+		struct plan_match *m = plans_match(p, "a.example.com",
+		    PLAN_PATH_PREFIX, "/", plans_rule(p, "r"));
+
+		m->tests = &tests[i];
+		m->n_tests = 1;
+	}
+	return rendered_of(p, 206);
+}
+
+static void assert_short_values(const struct output *o)
+{
+	for (size_t m = 0; m < OUTPUT_N_MAPS; m++)
+		for (size_t i = 0; i < o->maps[m].n; i++)
+			assert_true(strlen(o->maps[m].items[i].value) < 15000);
+}
+
+static void test_many_matches_of_a_header_are_one_schema(void **state)
+{
+	static struct plan_test tests[MANY];
+	static char values[MANY][8];
+	struct plans p;
+	struct rendered r;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		/* The last one is the first again. */
+		snprintf(values[i], sizeof(values[i]), "v%zu", i % (MANY - 1));
+		tests[i] = (struct plan_test){ PLAN_TEST_HEADER, false,
+			i % 2 == 0 ? "x-even" : "x-odd", values[i] };
+	}
+	tests[MANY - 1].name = "x-even";
+	r = rendered_of_many(&p, tests);
+	assert_int_equal(r.problems.n, 0);
+	assert_int_equal(r.out->maps[MAP_USES].n, 1);
+	/* Two schemas, two attributes, commas. */
+	assert_int_equal(strlen(r.out->maps[MAP_USES].items[0].value),
+	    1 + 4 * 12);
+	assert_int_equal(r.out->maps[MAP_CONDITION].n, MANY - 1);
+	assert_int_equal(r.out->maps[MAP_PICK].n, MANY - 1);
+	assert_short_values(r.out);
+	rendered_assert_valid(&r);
+	rendered_drop(&r);
+	plans_fini(&p);
+}
+
+static void test_more_headers_than_a_group_has_place_for_are_told(void **state)
+{
+	static struct plan_test tests[MANY];
+	static char names[MANY][8];
+	struct plans p;
+	struct rendered r;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "x-%zu", i);
+		tests[i] = (struct plan_test){ PLAN_TEST_HEADER, false,
+			names[i], "v" };
+	}
+	r = rendered_of_many(&p, tests);
+	assert_int_equal(r.problems.n, 1);
+	assert_non_null(strstr(r.problems.items[0].message, "Dropped Rule"));
+	assert_in_range(r.out->maps[MAP_CONDITION].n, 500, MANY - 1);
+	assert_short_values(r.out);
+	rendered_assert_valid(&r);
+	rendered_drop(&r);
+	plans_fini(&p);
+}
+
 static void test_equal_policies_share_a_backend(void **state)
 {
 	static const struct plan_header header = { "x-a", "1" };
@@ -319,6 +395,9 @@ int main(void)
 		cmocka_unit_test(test_paths_are_found_by_elements),
 		cmocka_unit_test(
 		    test_conditions_fall_through_to_shorter_prefixes),
+		cmocka_unit_test(test_many_matches_of_a_header_are_one_schema),
+		cmocka_unit_test(
+		    test_more_headers_than_a_group_has_place_for_are_told),
 		cmocka_unit_test(test_equal_policies_share_a_backend),
 		cmocka_unit_test(test_a_split_has_its_weights),
 		cmocka_unit_test(test_haproxy_accepts_every_feature),
