@@ -513,7 +513,13 @@ void apply_diff(struct apply *a, const struct output *wanted,
 	a->on_change = on_change;
 	a->data = data;
 	a->is_dry = true;
-	change(a);
+	if (apply_certs_can(a)) {
+		change(a);
+	} else {
+		r->reloaded = true;
+		report(a, APPLY_DONE, "a crt-list has a certificate twice, of "
+		    "which one goes");
+	}
 	a->is_dry = false;
 	a->wanted = kept;
 }

@@ -30,6 +30,7 @@
 #include "output.h"
 #include "plans.h"
 #include "render.h"
+#include "slurp.h"
 
 enum { N_SERVERS = 3 };
 
@@ -181,7 +182,7 @@ static void await(const struct stage *s, const char *host, const char *path,
 
 /* ---- applying ------------------------------------------------------------ */
 
-static enum apply_result apply_now(struct stage *s)
+static struct output *render_now(struct stage *s)
 {
 	struct render_options options = render_defaults;
 	struct plan_problems problems = { 0 };
@@ -190,7 +191,12 @@ static enum apply_result apply_now(struct stage *s)
 	options.spoe_file = "haproxy-cfg/share/spoe-epp.conf";
 	assert_int_equal(render(&s->plans.plan, &options, s->arena, &problems,
 	    &o), 0);
-	apply_output(s->apply, o, clock_ms(), &s->report);
+	return o;
+}
+
+static enum apply_result apply_now(struct stage *s)
+{
+	apply_output(s->apply, render_now(s), clock_ms(), &s->report);
 	return s->report.result;
 }
 
@@ -364,6 +370,88 @@ static void test_what_is_refused_changes_nothing(void **state)
 	stop(s->haproxy);
 	start_haproxy(s);
 	await(s, "a.example.com", "/", "200 s1");
+}
+
+/* ---- certificates -------------------------------------------------------- */
+
+static void make_pem(const struct stage *s, struct plan_pem *pem, char **bytes)
+{
+	char command[512], path[128];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/made.pem", s->dir);
+	snprintf(command, sizeof(command), "cd %s && openssl req -x509 -newkey "
+	    "ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
+	    "/CN=example.com -keyout key -out crt 2>/dev/null && "
+	    "cat crt key >made.pem", s->dir);
+	assert_int_equal(system(command), 0);
+	n = slurp_file(path, 1 << 20, bytes);
+	assert_true(n > 0);
+	*pem = (struct plan_pem){ { PLAN_SECRET, "ns", "s", NULL, 0 },
+		{ *bytes, (size_t)n } };
+}
+
+static void ignore_change(void *data, const char *sign, const char *where,
+    const char *what)
+{
+	(void)data;
+	(void)sign;
+	(void)where;
+	(void)what;
+}
+
+/* What diff says would be, of what is then applied. */
+static bool would_reload(struct stage *s)
+{
+	struct apply *other = new_apply(s);
+	struct apply_report would;
+	struct output *o = render_now(s);
+
+	apply_diff(other, o, ignore_change, NULL, &would);
+	assert_int_equal(would.result, APPLY_DONE);
+	output_free(o);
+	apply_free(other);
+	return would.reloaded;
+}
+
+/* `del ssl crt-list` cannot tell a certificate's lines in one list apart. */
+static void test_diff_says_what_certificates_need(void **state)
+{
+	static const char *const names[] = { "a.example.com", "b.example.com" };
+	struct stage *s = *state;
+	struct plan_pem pems[2];
+	const struct plan_pem *certs[] = { &pems[0], &pems[1] };
+	struct plan_bind binds[2];
+	char *bytes[2];
+
+	make_pem(s, &pems[0], &bytes[0]);
+	make_pem(s, &pems[1], &bytes[1]);
+	for (size_t i = 0; i < 2; i++)
+		s->plans.listeners[1 + i] = (struct plan_listener){
+			.ref = { PLAN_GATEWAY, "ns", "gw", "tls", 0 },
+			.hostname = names[i], .protocol = PLAN_LISTENER_HTTPS,
+			.certs = certs, .n_certs = 1 };
+	binds[0] = binds[1] = s->plans.bind;
+	binds[1].port = 8443;
+	binds[1].listeners = &s->plans.listeners[1];
+	binds[1].n_listeners = 2;
+	s->plans.plan.binds = binds;
+	s->plans.plan.n_binds = 2;
+	start(s);
+	assert_false(would_reload(s));
+	assert_applied(s, false);
+
+	/* One of the two lines of the first goes. */
+	s->plans.listeners[2].certs = &certs[1];
+	assert_true(would_reload(s));
+	assert_applied(s, true);
+
+	/* The second's only line: that the command line can do. */
+	s->plans.listeners[2].certs = &certs[0];
+	assert_false(would_reload(s));
+	assert_applied(s, false);
+	free(bytes[0]);
+	free(bytes[1]);
 }
 
 /* Another of us, that finds what the first one left, at whatever moment. */
@@ -621,6 +709,7 @@ int main(void)
 		STAGED(test_servers_come_and_go_without_a_reload),
 		STAGED(test_a_new_policy_is_a_reload),
 		STAGED(test_what_is_refused_changes_nothing),
+		STAGED(test_diff_says_what_certificates_need),
 		STAGED(test_a_successor_converges),
 		STAGED(test_a_worker_that_somebody_changed_is_mended),
 		STAGED(test_what_is_ahead_has_traffic_then_the_whole_comes),
