@@ -348,27 +348,32 @@ static void reload_in_time(struct apply *a)
 		reload(a);
 }
 
-/* The worker does not answer: what is on the disk waits for the next one. */
-static void leave_files(struct apply *a)
+static bool is_absent(int err)
+{
+	return err == -ECONNREFUSED || err == -ENOENT;
+}
+
+/*
+ * No answer: what is on the disk waits for the next worker. If there is one and it is
+ * only slow, an unfinished change of it stays one.
+ */
+static void leave_files(struct apply *a, int why)
 {
 	char text[sizeof(a->runtime.said) + 32];
 	int err = output_write_agent(a->wanted, a->options.dir);
 
 	snprintf(text, sizeof(text), "HAProxy does not answer: %s",
 	    a->runtime.said);
-	unmark(a);
+	if (is_absent(why))
+		unmark(a);
 	report(a, err == 0 ? APPLY_WRITTEN : APPLY_FAILED,
 	    err == 0 ? text : strerror(-err));
 }
 
-static void converge(struct apply *a, bool is_there, bool can_change)
+static void converge(struct apply *a, bool can_change)
 {
 	int err;
 
-	if (!is_there) {
-		leave_files(a);
-		return;
-	}
 	if (!can_change || a->needs_reload) {
 		reload_in_time(a);
 		return;
@@ -387,17 +392,22 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
     struct apply_report *r)
 {
 	char description[RUNTIME_NAME_BYTES] = "";
-	bool is_there, can_change;
+	bool can_change;
+	int absent;
 
 	*r = (struct apply_report){ 0 };
 	a->report = r;
 	a->now_ms = now_ms;
 	output_free(a->refused);
 	a->refused = NULL;
-	is_there = look(a, description) == 0;
-	can_change = is_there && learn(a, wanted, description);
-	if (stage(a, wanted, !can_change || apply_certs_are_new(a, wanted)))
-		converge(a, is_there, can_change && apply_certs_can(a));
+	absent = look(a, description);
+	can_change = absent == 0 && learn(a, wanted, description);
+	if (stage(a, wanted, !can_change || apply_certs_are_new(a, wanted))) {
+		if (absent != 0)
+			leave_files(a, absent);
+		else
+			converge(a, can_change && apply_certs_can(a));
+	}
 	a->is_ahead = false;
 }
 
@@ -455,7 +465,7 @@ static int remove_rest(struct apply *a)
 void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 {
 	char description[RUNTIME_NAME_BYTES] = "";
-	bool is_there;
+	int absent;
 
 	*r = (struct apply_report){ .result = APPLY_DONE };
 	a->report = r;
@@ -463,11 +473,11 @@ void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 	if (a->wanted == NULL || a->is_ahead)
 		return;
 	tidy(a);
-	is_there = look(a, description) == 0;
-	if (!is_there) {
-		leave_files(a);
+	absent = look(a, description);
+	if (absent != 0) {
+		leave_files(a, absent);
 	} else if (!a->is_known || a->needs_reload) {
-		converge(a, true, learn(a, a->wanted, description));
+		converge(a, learn(a, a->wanted, description));
 	} else if (remove_rest(a) != 0) {
 		a->is_known = false;
 		reload_in_time(a);

@@ -478,6 +478,37 @@ static void test_a_successor_converges(void **state)
 	expect(s, "b.example.com", "/", "", "200 s1");
 }
 
+/* Slow is not gone: how far an earlier change came is unknown still. */
+static void test_a_slow_worker_leaves_a_change_unfinished(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+	char path[128];
+
+	start(s);
+	assert_applied(s, false);
+	snprintf(path, sizeof(path), "%s/apply.pending", s->dir);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	s->apply->runtime.timeout_ms = 100;
+	assert_int_equal(kill(s->apply->pid, SIGSTOP), 0);
+	assert_int_equal(apply_now(s), APPLY_WRITTEN);
+	assert_int_equal(access(path, F_OK), 0);
+	apply_tick(s->apply, clock_ms(), &report);
+	assert_int_equal(report.result, APPLY_WRITTEN);
+	assert_int_equal(access(path, F_OK), 0);
+
+	assert_int_equal(kill(s->apply->pid, SIGCONT), 0);
+	s->apply->runtime.timeout_ms = 5000;
+	assert_applied(s, true);
+	assert_int_equal(access(path, F_OK), -1);
+
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	stop(s->haproxy);
+	s->haproxy = 0;
+	assert_int_equal(apply_now(s), APPLY_WRITTEN);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_a_worker_that_somebody_changed_is_mended(void **state)
 {
 	struct stage *s = *state;
@@ -711,6 +742,7 @@ int main(void)
 		STAGED(test_what_is_refused_changes_nothing),
 		STAGED(test_diff_says_what_certificates_need),
 		STAGED(test_a_successor_converges),
+		STAGED(test_a_slow_worker_leaves_a_change_unfinished),
 		STAGED(test_a_worker_that_somebody_changed_is_mended),
 		STAGED(test_what_is_ahead_has_traffic_then_the_whole_comes),
 		STAGED(test_only_what_adds_is_put_ahead),
