@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "apply_parts.h"
+#include "must.h"
 #include "output_files.h"
 
 enum {
 	LINE_MAX_BYTES = 64 << 20,
-	SAID_MAX_BYTES = 1 << 20,
 	PATH_BYTES = 4200,
 	/* Somebody may have restarted HAProxy: look, now and then. */
 	LOOK_EVERY_MS = 5000,
@@ -41,20 +41,21 @@ struct apply *apply_new(const struct apply_options *options)
 	return a;
 }
 
-/* What nobody waits for: old files, and the table for people. */
-static void tidy(struct apply *a)
+/* What nobody waits for. */
+void apply_tidy(struct apply *a)
 {
-	if (a->untidy_ms == 0)
+	if (a->wanted == NULL || !a->is_untidy)
 		return;
 	if (a->wanted->table.len > 0)
 		output_write_table(a->wanted, a->options.dir);
 	buf_fini(&a->wanted->table);
 	output_clean(a->wanted, a->options.dir);
-	a->untidy_ms = 0;
+	a->is_untidy = false;
 }
 
 void apply_expect(struct apply *a)
 {
+	a->was_put_ahead = false;
 	if (a->wanted != NULL)
 		buf_fini(&a->wanted->table);
 }
@@ -63,8 +64,7 @@ void apply_free(struct apply *a)
 {
 	if (a == NULL)
 		return;
-	if (a->wanted != NULL)
-		tidy(a);
+	apply_tidy(a);
 	runtime_fini(&a->runtime);
 	running_fini(&a->running);
 	output_free(a->wanted);
@@ -150,7 +150,7 @@ static bool is_marked(const struct apply *a)
 
 /* ---- reports --------------------------------------------------------------------------- */
 
-static void report(struct apply *a, enum apply_result result, const char *text)
+void apply_say(struct apply *a, enum apply_result result, const char *text)
 {
 	a->report->result = result;
 	if (text != NULL)
@@ -161,86 +161,6 @@ static void describe(const struct output *o, char text[RUNTIME_NAME_BYTES])
 {
 	snprintf(text, RUNTIME_NAME_BYTES, "epp-translator-%016" PRIx64,
 	    o->shape);
-}
-
-/* "[.../check.cfg:123]": the line, then the section it is in, then whose that is. */
-static void blame(struct apply *a, const struct output *o, const char *said)
-{
-	enum { LINES_ABOVE = 4 };	/* of output_put_config() */
-	const char *at = strstr(said, "check.cfg:");
-	unsigned long line = at != NULL ? strtoul(at + 10, NULL, 10) : 0;
-	size_t offset = 0;
-
-	for (unsigned long n = LINES_ABOVE + 1; n < line; n++) {
-		const char *end = memchr(o->text.data + offset, '\n',
-		    o->text.len - offset);
-
-		if (end == NULL)
-			return;
-		offset = (size_t)(end + 1 - o->text.data);
-	}
-	if (line <= LINES_ABOVE)
-		return;
-	for (size_t i = 0; i < o->sections.n; i++)
-		if (o->sections.items[i].start <= offset &&
-		    offset < o->sections.items[i].end)
-			a->report->blamed = o->sections.items[i].ref;
-}
-
-/* ---- files ----------------------------------------------------------------------------- */
-
-static const char *first_alert(const char *said)
-{
-	const char *at = strstr(said, "[ALERT]");
-
-	return at != NULL ? at : said;
-}
-
-/* Only what a reload would read for the first time can be refused. */
-static int check(struct apply *a, const struct output *o, const char *name)
-{
-	struct buf said;
-	int result;
-
-	buf_init(&said, SAID_MAX_BYTES);
-	result = output_check(o, a->options.haproxy, a->options.dir, name,
-	    &said);
-	buf_put(&said, "", 1);
-	if (result == 1 && said.data != NULL) {
-		report(a, APPLY_REFUSED, first_alert(said.data));
-		blame(a, o, first_alert(said.data));
-	} else if (result < 0) {
-		report(a, APPLY_FAILED, strerror(-result));
-	}
-	buf_fini(&said);
-	return result;
-}
-
-/* `o` becomes what is on the disk and wanted; on failure it is dropped. */
-static bool stage(struct apply *a, struct output *o, bool must_check)
-{
-	char name[OUTPUT_GENERATION_BYTES];
-	int err = output_stage(o, a->is_staged ? a->wanted : NULL,
-	    a->options.dir, name);
-
-	if (err == 0 && must_check && check(a, o, name) != 0) {
-		output_drop(a->options.dir, name);
-		a->refused = o;
-		return false;
-	}
-	if (err == 0)
-		err = output_commit(a->options.dir, name);
-	if (err != 0) {
-		report(a, APPLY_FAILED, strerror(-err));
-		output_free(o);
-		return false;
-	}
-	output_free(a->wanted);
-	a->wanted = o;
-	a->is_staged = true;
-	if (a->untidy_ms == 0)
-		a->untidy_ms = a->now_ms;
-	return true;
 }
 
 /* ---- the worker --------------------------------------------------------------------------- */
@@ -304,10 +224,10 @@ static int change_and_verify(struct apply *a)
 		err = change(a);
 	if (err == 0 && (a->report->map_changes > 0 || a->is_ahead))
 		err = apply_verify_maps(a);
-	if (err == 0)
-		unmark(a);
-	else
+	if (err != 0)
 		a->is_known = false;
+	else if (!a->was_put_ahead)
+		unmark(a);
 	return err;
 }
 
@@ -326,7 +246,7 @@ static void reload(struct apply *a)
 		err = running_load(&a->running, a->wanted);
 	if (err != 0) {
 		a->is_known = false;
-		report(a, err == -EPROTO ? APPLY_REFUSED : APPLY_FAILED,
+		apply_say(a, err == -EPROTO ? APPLY_REFUSED : APPLY_FAILED,
 		    *a->runtime.said != '\0' ? a->runtime.said :
 		    strerror(-err));
 		return;
@@ -336,14 +256,16 @@ static void reload(struct apply *a)
 	look(a, want);
 	a->is_known = true;
 	unmark(a);
-	report(a, APPLY_DONE, NULL);
+	apply_say(a, APPLY_DONE, NULL);
 }
 
 static void reload_in_time(struct apply *a)
 {
 	a->needs_reload = true;
-	if (a->now_ms < a->last_reload_ms + a->options.reload_interval_ms)
-		report(a, APPLY_LATER, "a reload is due");
+	if (a->was_put_ahead)
+		apply_say(a, APPLY_LATER, "a reload is due, of more than this");
+	else if (a->now_ms < a->last_reload_ms + a->options.reload_interval_ms)
+		apply_say(a, APPLY_LATER, "a reload is due");
 	else
 		reload(a);
 }
@@ -366,7 +288,7 @@ static void leave_files(struct apply *a, int why)
 	    a->runtime.said);
 	if (is_absent(why))
 		unmark(a);
-	report(a, err == 0 ? APPLY_WRITTEN : APPLY_FAILED,
+	apply_say(a, err == 0 ? APPLY_WRITTEN : APPLY_FAILED,
 	    err == 0 ? text : strerror(-err));
 }
 
@@ -380,7 +302,7 @@ static void converge(struct apply *a, bool can_change)
 	}
 	err = change_and_verify(a);
 	if (err == 0) {
-		report(a, APPLY_DONE, NULL);
+		apply_say(a, APPLY_DONE, NULL);
 		return;
 	}
 	snprintf(a->report->text, sizeof(a->report->text), "reload, since: %s",
@@ -388,8 +310,24 @@ static void converge(struct apply *a, bool can_change)
 	reload_in_time(a);
 }
 
-void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
-    struct apply_report *r)
+void apply_begin(struct apply *a, struct output *wanted, int64_t now_ms)
+{
+	char description[RUNTIME_NAME_BYTES] = "";
+	bool can_change;
+
+	a->now_ms = now_ms;
+	output_free(a->refused);
+	a->refused = NULL;
+	can_change = look(a, description) == 0 &&
+	    learn(a, wanted, description);
+	a->staging = (struct staging){ .output = wanted,
+		.previous = a->is_staged ? a->wanted : NULL,
+		.must_check = !can_change || apply_certs_are_new(a, wanted) };
+	buf_init(&a->staging.said, APPLY_SAID_MAX_BYTES);
+}
+
+/* A worker that came meanwhile, and cannot be changed, has a shape that was good. */
+bool apply_end(struct apply *a, int64_t now_ms, struct apply_report *r)
 {
 	char description[RUNTIME_NAME_BYTES] = "";
 	bool can_change;
@@ -398,17 +336,26 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 	*r = (struct apply_report){ 0 };
 	a->report = r;
 	a->now_ms = now_ms;
-	output_free(a->refused);
-	a->refused = NULL;
 	absent = look(a, description);
-	can_change = absent == 0 && learn(a, wanted, description);
-	if (stage(a, wanted, !can_change || apply_certs_are_new(a, wanted))) {
+	can_change = absent == 0 &&
+	    learn(a, a->staging.output, description);
+	if (apply_take_staged(a)) {
 		if (absent != 0)
 			leave_files(a, absent);
 		else
 			converge(a, can_change && apply_certs_can(a));
 	}
-	a->is_ahead = false;
+	a->is_ahead = a->was_put_ahead;
+	return !a->is_ahead || !a->needs_reload;
+}
+
+void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
+    struct apply_report *r)
+{
+	apply_expect(a);
+	apply_begin(a, wanted, now_ms);
+	apply_stage(a);
+	must(apply_end(a, now_ms, r));
 }
 
 /* ---- later ----------------------------------------------------------------------------- */
@@ -440,8 +387,6 @@ int64_t apply_due_ms(const struct apply *a)
 	if (a->needs_reload)
 		return a->last_reload_ms + a->options.reload_interval_ms;
 	due = a->look_ms + LOOK_EVERY_MS;
-	if (a->untidy_ms != 0 && a->untidy_ms + APPLY_GRACE_MS < due)
-		due = a->untidy_ms + APPLY_GRACE_MS;
 	rest = a->is_known ? rest_due_ms(a) : -1;
 	return rest >= 0 && rest < due ? rest : due;
 }
@@ -472,7 +417,6 @@ void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 	a->now_ms = now_ms;
 	if (a->wanted == NULL || a->is_ahead)
 		return;
-	tidy(a);
 	absent = look(a, description);
 	if (absent != 0) {
 		leave_files(a, absent);
@@ -494,12 +438,12 @@ static void say_why(struct apply *a, const struct output *o,
 
 	describe(o, want);
 	if (strcmp(want, description) != 0)
-		report(a, APPLY_DONE, "the configuration beside maps, servers "
+		apply_say(a, APPLY_DONE, "the configuration beside maps, servers "
 		    "and certificates differs");
 	else if (is_marked(a))
-		report(a, APPLY_DONE, "an earlier change was not finished");
+		apply_say(a, APPLY_DONE, "an earlier change was not finished");
 	else
-		report(a, APPLY_DONE, a->runtime.said);
+		apply_say(a, APPLY_DONE, a->runtime.said);
 }
 
 void apply_diff(struct apply *a, const struct output *wanted,
@@ -511,7 +455,7 @@ void apply_diff(struct apply *a, const struct output *wanted,
 	*r = (struct apply_report){ .result = APPLY_DONE };
 	a->report = r;
 	if (look(a, description) != 0) {
-		report(a, APPLY_WRITTEN, a->runtime.said);
+		apply_say(a, APPLY_WRITTEN, a->runtime.said);
 		return;
 	}
 	r->reloaded = !learn(a, wanted, description);
@@ -527,7 +471,7 @@ void apply_diff(struct apply *a, const struct output *wanted,
 		change(a);
 	} else {
 		r->reloaded = true;
-		report(a, APPLY_DONE, "a crt-list has a certificate twice, of "
+		apply_say(a, APPLY_DONE, "a crt-list has a certificate twice, of "
 		    "which one goes");
 	}
 	a->is_dry = false;

@@ -9,7 +9,7 @@
  * should be (it died, somebody else changed it, a command failed) it is read again, then
  * reloaded. What HAProxy refuses changes nothing.
  *
- * Blocks while HAProxy answers; one thread.
+ * Blocks while HAProxy answers; one thread, but for apply_stage() and apply_tidy().
  */
 #pragma once
 
@@ -64,6 +64,17 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
     struct apply_report *report);
 
 /*
+ * The same in three steps, for a loop that goes on during the second, which is but files
+ * and `haproxy -c` and may run on any thread. From the first to the last, and during
+ * apply_tidy(), only apply_ahead() may be called. apply_end() is false when a reload
+ * would take away what was put ahead since apply_expect(): nothing was done then, and
+ * an output that has it must follow.
+ */
+void apply_begin(struct apply *a, struct output *wanted, int64_t now_ms);
+void apply_stage(struct apply *a);
+bool apply_end(struct apply *a, int64_t now_ms, struct apply_report *report);
+
+/*
  * Adds what translate_ahead() made to the maps of the worker, which soon gets the whole by
  * apply_output(): until then nothing is written and apply_tick() has nothing to do.
  * False: it cannot be done by adding alone, and nothing was; or it failed half way, which
@@ -72,8 +83,14 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 bool apply_ahead(struct apply *a, const struct output *part, int64_t now_ms,
     struct apply_report *report);
 
-/* Another output is about to be made: drops what of the last one was only for people. */
+/*
+ * Another output is about to be made: what is put ahead from now on may not be in it.
+ * Drops what of the last one was only for people.
+ */
 void apply_expect(struct apply *a);
+
+/* Writes what is only for people and removes old files. On any thread. */
+void apply_tidy(struct apply *a);
 
 /* When apply_tick() has something to do; -1: not by itself. */
 int64_t apply_due_ms(const struct apply *a);

@@ -101,7 +101,7 @@ bool apply_ahead(struct apply *a, const struct output *part, int64_t now_ms,
 	if (!a->is_known || !a->is_staged || a->needs_reload ||
 	    a->refused != NULL || !has_backends(a, part) || !all_fit(a, part))
 		return false;
-	a->is_ahead = true;
+	a->is_ahead = a->was_put_ahead = true;
 	err = apply_mark(a);
 	for (size_t i = 0; i < OUTPUT_N_MAPS && err == 0; i++)
 		err = add(a, part, apply_map_order[i]);

@@ -12,6 +12,15 @@
 #include "running.h"
 #include "runtime.h"
 
+/* An output on its way to the disk. */
+struct staging {
+	struct output *output;
+	const struct output *previous;	/* what `current` names; NULL: unknown */
+	bool must_check;
+	int result;			/* 0, -errno, or 1: HAProxy refuses it */
+	struct buf said;		/* then why */
+};
+
 struct apply {
 	struct apply_options options;
 	struct runtime runtime;
@@ -21,10 +30,12 @@ struct apply {
 	bool is_known;			/* `running` is true of worker `pid` */
 	bool is_staged;			/* `current` names `wanted` */
 	bool is_ahead;			/* of the files: apply_output() has to follow */
+	bool was_put_ahead;		/* since apply_expect() */
+	struct staging staging;
 	bool needs_reload;
 	int pid;
 	int64_t last_reload_ms, look_ms;
-	int64_t untidy_ms;		/* since when; 0: all is tidy */
+	bool is_untidy;			/* for apply_tidy() */
 	struct buf line;		/* commands on their way */
 	char socket[108], master[108];
 	/* for the steps */
@@ -37,6 +48,14 @@ struct apply {
 
 /* In the order in which nothing is named before it is there. */
 extern const enum output_map_name apply_map_order[OUTPUT_N_MAPS];
+
+/* What the report is to say; `text` may be NULL. */
+void apply_say(struct apply *a, enum apply_result result, const char *text);
+
+enum { APPLY_SAID_MAX_BYTES = 1 << 20 };
+
+/* After apply_stage(): what was staged is wanted. True if it is on the disk. */
+bool apply_take_staged(struct apply *a);
 
 /* Leaves apply.pending: what the worker has, or the files, is not yet the whole. */
 int apply_mark(const struct apply *a);

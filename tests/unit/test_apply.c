@@ -663,6 +663,64 @@ static void test_what_is_ahead_again_is_not_deleted(void **state)
 	expect(s, "b.example.com", "/", "", "200 s1");
 }
 
+/* The whole of before is on its way to the disk while more is put ahead. */
+static void test_what_is_ahead_of_a_whole_in_the_making_stays(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+
+	start(s);
+	assert_applied(s, false);
+	apply_expect(s->apply);
+	apply_begin(s->apply, render_now(s), clock_ms());
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	apply_stage(s->apply);
+	assert_true(get_ahead(s, "b.example.com"));
+	assert_true(apply_end(s->apply, clock_ms(), &report));
+	assert_int_equal(report.result, APPLY_DONE);
+	expect(s, "b.example.com", "/", "", "200 s1");
+	assert_true(is_pending(s));
+	assert_int_equal(apply_due_ms(s->apply), -1);
+	apply_tick(s->apply, clock_ms() + 2 * APPLY_GRACE_MS, &report);
+	expect(s, "b.example.com", "/", "", "200 s1");
+
+	assert_applied(s, false);
+	assert_false(is_pending(s));
+	apply_tick(s->apply, clock_ms() + 2 * APPLY_GRACE_MS, &report);
+	expect(s, "b.example.com", "/", "", "200 s1");
+}
+
+/* Its files would take away what they have not. */
+static void test_no_reload_takes_away_what_was_put_ahead(void **state)
+{
+	static const struct plan_redirect redirect = { .scheme = "https",
+		.status = 301 };
+	struct stage *s = *state;
+	struct apply_report report;
+
+	start(s);
+	assert_applied(s, false);
+	plans_match(&s->plans, "r.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "r"));
+	s->plans.rules[1].filters.redirect = &redirect;
+	apply_expect(s->apply);
+	apply_begin(s->apply, render_now(s), clock_ms());
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_true(get_ahead(s, "b.example.com"));
+	apply_stage(s->apply);
+	assert_false(apply_end(s->apply, clock_ms(), &report));
+	assert_int_equal(report.result, APPLY_LATER);
+	assert_false(report.reloaded);
+	expect(s, "b.example.com", "/", "", "200 s1");
+	expect(s, "r.example.com", "/", "", "404");
+
+	assert_applied(s, true);
+	expect(s, "b.example.com", "/", "", "200 s1");
+	expect(s, "r.example.com", "/", "", "301");
+}
+
 /* ---- under load ---------------------------------------------------------- */
 
 struct load {
@@ -749,6 +807,8 @@ int main(void)
 		STAGED(test_killed_ahead_of_the_whole_converges),
 		STAGED(test_haproxy_restarted_ahead_of_the_whole_converges),
 		STAGED(test_what_is_ahead_again_is_not_deleted),
+		STAGED(test_what_is_ahead_of_a_whole_in_the_making_stays),
+		STAGED(test_no_reload_takes_away_what_was_put_ahead),
 		STAGED(test_no_request_fails_while_all_changes),
 	};
 
