@@ -360,7 +360,8 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 
 /* ---- later ----------------------------------------------------------------------------- */
 
-static int64_t rest_due_ms(const struct apply *a)
+/* -1: no entry is unwanted. */
+static int64_t entries_due_ms(const struct apply *a)
 {
 	int64_t due = -1;
 
@@ -372,8 +373,15 @@ static int64_t rest_due_ms(const struct apply *a)
 			    since + APPLY_GRACE_MS < due))
 				due = since + APPLY_GRACE_MS;
 		}
-	for (size_t i = 0; i < a->running.servers.n; i++)
-		if (a->running.servers.items[i].is_away && due < 0)
+	return due;
+}
+
+static int64_t rest_due_ms(const struct apply *a)
+{
+	int64_t due = entries_due_ms(a);
+
+	for (size_t i = 0; i < a->running.servers.n && due < 0; i++)
+		if (a->running.servers.items[i].is_away)
 			due = a->now_ms + APPLY_GRACE_MS;
 	return due;
 }
@@ -392,18 +400,28 @@ int64_t apply_due_ms(const struct apply *a)
 }
 
 /* In the reverse order: what leads somewhere goes before where it leads. */
-static int remove_rest(struct apply *a)
+static int remove_entries(struct apply *a)
 {
 	int err = apply_mark(a);
 
 	for (size_t i = OUTPUT_N_MAPS; i-- > 0 && err == 0;)
 		err = apply_map_rest(a, apply_map_order[i]);
+	return err;
+}
+
+/* Mostly nothing is due, and the disk is left alone; a server goes as a whole or stays. */
+static int remove_rest(struct apply *a)
+{
+	int64_t due = entries_due_ms(a);
+	bool is_due = due >= 0 && due <= a->now_ms;
+	int err = is_due ? remove_entries(a) : 0;
+
 	if (err == 0)
 		err = apply_verify_maps(a);
-	if (err == 0) {
-		apply_servers_rest(a);
+	if (err == 0 && is_due)
 		unmark(a);
-	}
+	if (err == 0)
+		apply_servers_rest(a);
 	return err;
 }
 

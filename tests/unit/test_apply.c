@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -506,7 +507,47 @@ static void test_a_slow_worker_leaves_a_change_unfinished(void **state)
 	stop(s->haproxy);
 	s->haproxy = 0;
 	assert_int_equal(apply_now(s), APPLY_WRITTEN);
+	/* Its workers may hold the socket for a moment more. */
+	for (int i = 0; i < 1000 && access(path, F_OK) == 0; i++) {
+		pause_ms(10);
+		apply_tick(s->apply, clock_ms(), &report);
+	}
+	assert_int_equal(report.result, APPLY_WRITTEN);
 	assert_int_equal(access(path, F_OK), -1);
+}
+
+static bool is_written_to(int notify)
+{
+	char bytes[4096];
+
+	return read(notify, bytes, sizeof(bytes)) > 0;
+}
+
+static void test_nothing_due_writes_nothing(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+	int notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	start(s);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_applied(s, false);
+	apply_tick(s->apply, clock_ms(), &report);
+	assert_true(inotify_add_watch(notify, s->dir, IN_CREATE | IN_DELETE |
+	    IN_MODIFY | IN_MOVE | IN_ATTRIB) >= 0);
+	apply_tick(s->apply, clock_ms() + 60000, &report);
+	assert_int_equal(report.result, APPLY_DONE);
+	assert_false(is_written_to(notify));
+
+	s->plans.listeners[0].n_matches--;
+	assert_applied(s, false);
+	apply_tick(s->apply, clock_ms(), &report);
+	assert_true(is_written_to(notify));
+	apply_tick(s->apply, clock_ms() + APPLY_GRACE_MS, &report);
+	assert_true(is_written_to(notify));
+	expect(s, "b.example.com", "/", "", "404");
+	close(notify);
 }
 
 static void test_a_worker_that_somebody_changed_is_mended(void **state)
@@ -801,6 +842,7 @@ int main(void)
 		STAGED(test_diff_says_what_certificates_need),
 		STAGED(test_a_successor_converges),
 		STAGED(test_a_slow_worker_leaves_a_change_unfinished),
+		STAGED(test_nothing_due_writes_nothing),
 		STAGED(test_a_worker_that_somebody_changed_is_mended),
 		STAGED(test_what_is_ahead_has_traffic_then_the_whole_comes),
 		STAGED(test_only_what_adds_is_put_ahead),
