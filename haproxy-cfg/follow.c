@@ -100,8 +100,8 @@ static void tell(void *data)
 {
 	struct follow *f = data;
 
-	f->err = setup_write_status(f->setup, &f->told, true);
 	apply_tidy(f->apply);
+	f->err = setup_write_status(f->setup, &f->told, true);
 }
 
 static void on_told(void *data)

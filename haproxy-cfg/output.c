@@ -238,6 +238,18 @@ static size_t unique_pems(struct output_pem *items, size_t n)
 	return kept;
 }
 
+/* It lives on until the next one is there. */
+static void trim(struct output_map *m)
+{
+	struct output_entry *items = m->n > 0 ?
+	    realloc(m->items, m->n * sizeof(*items)) : NULL;
+
+	if (items == NULL)
+		return;
+	m->items = items;
+	m->cap = m->n;
+}
+
 /* A key twice would be two entries in HAProxy; equal ones are one. */
 static void finish_map(struct output_map *m)
 {
@@ -249,8 +261,8 @@ static void finish_map(struct output_map *m)
 		if (kept == 0 || by_key(&m->items[kept - 1], &m->items[i]) != 0)
 			m->items[kept++] = m->items[i];
 	m->n = kept;
+	trim(m);
 }
-
 
 static uint64_t hash_certs(const struct output *o)
 {

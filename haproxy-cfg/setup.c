@@ -9,17 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "command.h"
 #include "fault.h"
 #include "replace_file.h"
 #include "status_since.h"
 #include "store.h"
 
-enum { STATUS_MAX_BYTES = 1 << 30 };
+enum { STATUS_MAX_BYTES = 1 << 30, PIECE_BYTES = 64 << 10 };
 
 /* HAProxy is told whole paths: it may be started from anywhere. */
 static bool find_dir(struct setup *s, const char *dir)
@@ -111,31 +111,37 @@ void setup_tell(const struct plan_problems *problems)
 		    problems->items[i].message);
 }
 
-/* RFC 3339, as lastTransitionTime has it. */
-static void put_now(char out[32])
+/* Of thousands of routes it is megabytes: never all of it in memory. */
+static bool put_statuses(struct replacement *r, const struct statuses *all,
+    struct status_since *since)
 {
-	time_t now = time(NULL);
-	struct tm tm;
+	struct buf text;
+	bool done = true;
 
-	if (gmtime_r(&now, &tm) == NULL ||
-	    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		out[0] = '\0';
+	buf_init(&text, STATUS_MAX_BYTES);
+	for (size_t i = 0; i < all->n && done; i++) {
+		status_write_one(all, i, since, &text);
+		done = !buf_failed(&text);
+		if (text.len < PIECE_BYTES && i + 1 < all->n)
+			continue;
+		replace_put(r, buf_span(&text));
+		buf_clear(&text);
+	}
+	buf_fini(&text);
+	return done;
 }
 
 int setup_write_status(const struct setup *s, const struct translation *t,
     bool is_live)
 {
-	char path[4200], now[32];
-	struct buf text;
-	int err;
+	char path[4200];
+	struct replacement file;
 
-	put_now(now);
-	status_since_begin(s->since, now);
-	buf_init(&text, STATUS_MAX_BYTES);
-	status_write(&t->statuses, is_live ? s->since : NULL, &text);
+	status_since_begin(s->since, clock_unix_ms() / 1000);
 	snprintf(path, sizeof(path), "%s/status.yaml", s->dir);
-	err = buf_failed(&text) ? -ENOMEM :
-	    replace_file(path, buf_span(&text), 0644);
-	buf_fini(&text);
-	return err;
+	replace_begin(&file, path);
+	if (put_statuses(&file, &t->statuses, is_live ? s->since : NULL))
+		return replace_end(&file, 0644);
+	replace_drop(&file);
+	return -ENOMEM;
 }

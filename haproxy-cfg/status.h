@@ -87,3 +87,6 @@ int status_refuse(struct statuses *all, const struct plan_problems *problems,
  */
 void status_write(const struct statuses *all, struct status_since *since,
     struct buf *out);
+/* The i'th document of these. */
+void status_write_one(const struct statuses *all, size_t i,
+    struct status_since *since, struct buf *out);

@@ -3,20 +3,20 @@
  */
 #include "status_since.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "hash.h"
 #include "status.h"
 
-enum { FIRST_SLOTS = 256 };
+enum { FIRST_SLOTS = 256, TIME_BYTES = 24 };
 
+/* Thousands of routes have tens of thousands of these. */
 struct moment {
 	uint64_t key;		/* 0: free */
-	char time[STATUS_TIME_BYTES];
-	enum condition_status status;
+	uint64_t status : 8, since_s : 56;
 };
 
 struct table {
@@ -26,7 +26,9 @@ struct table {
 
 struct status_since {
 	struct table before, here;
-	char now[STATUS_TIME_BYTES];
+	int64_t now_s;
+	int64_t text_s;		/* what `text` says */
+	char text[TIME_BYTES];
 };
 
 struct status_since *status_since_new(void)
@@ -43,12 +45,12 @@ void status_since_free(struct status_since *s)
 	free(s);
 }
 
-void status_since_begin(struct status_since *s, const char *now)
+void status_since_begin(struct status_since *s, int64_t now_s)
 {
 	free(s->before.slots);
 	s->before = s->here;
 	s->here = (struct table){ .n = 0 };
-	snprintf(s->now, sizeof(s->now), "%s", now);
+	s->now_s = now_s;
 }
 
 /* Where the key is or would go; NULL: the table is empty. */
@@ -91,19 +93,35 @@ static uint64_t key_of(const struct object *o, const char *where, size_t index,
 	return key != 0 ? key : 1;
 }
 
+/* One after the other is mostly the same. */
+static const char *text_of(struct status_since *s, int64_t at_s)
+{
+	time_t at = (time_t)at_s;
+	struct tm tm;
+
+	if (at_s == s->text_s && *s->text != '\0')
+		return s->text;
+	s->text_s = at_s;
+	if (gmtime_r(&at, &tm) == NULL ||
+	    strftime(s->text, sizeof(s->text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		s->text[0] = '\0';
+	return s->text;
+}
+
 const char *status_since_get(struct status_since *s, const struct object *o,
     const char *where, size_t index, const struct condition *c)
 {
 	uint64_t key = key_of(o, where, index, c);
 	const struct moment *old = slot_of(&s->before, key);
+	int64_t since_s = old != NULL && old->key == key &&
+	    old->status == c->status ? (int64_t)old->since_s : s->now_s;
 	struct moment *at;
 
 	if (s->here.n >= s->here.n_slots / 2 && !grow(&s->here))
-		return s->now;
+		return text_of(s, s->now_s);
 	at = slot_of(&s->here, key);
 	s->here.n += at->key == 0;
-	*at = (struct moment){ .key = key, .status = c->status };
-	snprintf(at->time, sizeof(at->time), "%s", old != NULL &&
-	    old->key == key && old->status == c->status ? old->time : s->now);
-	return at->time;
+	*at = (struct moment){ .key = key, .status = c->status,
+		.since_s = (uint64_t)since_s };
+	return text_of(s, since_s);
 }

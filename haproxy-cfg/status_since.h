@@ -8,22 +8,21 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct object;
 struct condition;
-
-enum { STATUS_TIME_BYTES = 24 };	/* RFC 3339 in UTC, seconds */
 
 struct status_since;
 
 struct status_since *status_since_new(void);	/* NULL without memory */
 void status_since_free(struct status_since *s);
 
-/* What is asked for from here on is what is written at `now` (RFC 3339). */
-void status_since_begin(struct status_since *s, const char *now);
+/* What is asked for from here on is what is written at that second since 1970. */
+void status_since_begin(struct status_since *s, int64_t now_s);
 
 /*
- * The time for a condition of the object; `where` tells apart those of its listeners
+ * The time, as in RFC 3339, for a condition of the object; `where` tells apart those of its listeners
  * and parents. Good until the next call. Without memory it is now.
  */
 const char *status_since_get(struct status_since *s, const struct object *o,

@@ -232,12 +232,18 @@ static void object(struct writing *w, const struct status *s)
 	parts(w, s);
 }
 
-void status_write(const struct statuses *all, struct status_since *since,
-    struct buf *out)
+void status_write_one(const struct statuses *all, size_t i,
+    struct status_since *since, struct buf *out)
 {
 	struct writing w = { .out = out, .since = since,
 		.controller = all->controller };
 
+	object(&w, &all->items[i]);
+}
+
+void status_write(const struct statuses *all, struct status_since *since,
+    struct buf *out)
+{
 	for (size_t i = 0; i < all->n; i++)
-		object(&w, &all->items[i]);
+		status_write_one(all, i, since, out);
 }

@@ -40,39 +40,62 @@ static void sync_directory(const char *file)
 	free(dir);
 }
 
-static int fill(int fd, struct span bytes, mode_t mode)
+void replace_begin(struct replacement *r, const char *file)
 {
-	int err = write_all(fd, bytes);
+	*r = (struct replacement){ .file = strdup(file), .fd = -1 };
+	if (r->file == NULL || asprintf(&r->beside, "%s.XXXXXX", file) < 0) {
+		r->beside = NULL;
+		r->err = -ENOMEM;
+		return;
+	}
+	r->fd = mkostemp(r->beside, O_CLOEXEC);
+	if (r->fd < 0)
+		r->err = -errno;
+}
 
-	if (err == 0 && fchmod(fd, mode) != 0)
+void replace_put(struct replacement *r, struct span bytes)
+{
+	if (r->err == 0)
+		r->err = write_all(r->fd, bytes);
+}
+
+static void finish(struct replacement *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->beside);
+	free(r->file);
+}
+
+void replace_drop(struct replacement *r)
+{
+	if (r->fd >= 0)
+		unlink(r->beside);
+	finish(r);
+}
+
+int replace_end(struct replacement *r, mode_t mode)
+{
+	int err = r->err;
+
+	if (err == 0 && (fchmod(r->fd, mode) != 0 || fsync(r->fd) != 0))
 		err = -errno;
-	if (err == 0 && fsync(fd) != 0)
+	if (err == 0 && rename(r->beside, r->file) != 0)
 		err = -errno;
-	if (close(fd) != 0 && err == 0)
-		err = -errno;
-	return err;
+	if (err != 0) {
+		replace_drop(r);
+		return err;
+	}
+	sync_directory(r->file);
+	finish(r);
+	return 0;
 }
 
 int replace_file(const char *file, struct span bytes, mode_t mode)
 {
-	char *beside;
-	int fd, err;
+	struct replacement r;
 
-	if (asprintf(&beside, "%s.XXXXXX", file) < 0)
-		return -ENOMEM;
-	fd = mkostemp(beside, O_CLOEXEC);
-	if (fd < 0) {
-		err = -errno;
-		free(beside);
-		return err;
-	}
-	err = fill(fd, bytes, mode);
-	if (err == 0 && rename(beside, file) != 0)
-		err = -errno;
-	if (err == 0)
-		sync_directory(file);
-	else
-		unlink(beside);
-	free(beside);
-	return err;
+	replace_begin(&r, file);
+	replace_put(&r, bytes);
+	return replace_end(&r, mode);
 }

@@ -97,6 +97,31 @@ static void test_failure_leaves_nothing_behind(void **state)
 	    -ENOENT);
 }
 
+static void test_pieces_are_one_file_or_none(void **state)
+{
+	struct replacement r;
+
+	(void)state;
+	assert_int_equal(replace_file(file, span_of("old"), 0600), 0);
+	replace_begin(&r, file);
+	replace_put(&r, span_of("one, "));
+	replace_put(&r, span_of(""));
+	replace_put(&r, span_of("two"));
+	assert_says("old");
+	assert_int_equal(entries(), 2);
+	assert_int_equal(replace_end(&r, 0600), 0);
+	assert_says("one, two");
+	replace_begin(&r, file);
+	replace_put(&r, span_of("three"));
+	replace_drop(&r);
+	assert_says("one, two");
+	assert_int_equal(entries(), 1);
+
+	replace_begin(&r, "/nowhere/at/all");
+	replace_put(&r, span_of("x"));
+	assert_int_equal(replace_end(&r, 0600), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +131,8 @@ int main(void)
 		    test_the_old_one_is_never_touched, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_failure_leaves_nothing_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_pieces_are_one_file_or_none, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("replace_file", tests, NULL, NULL);

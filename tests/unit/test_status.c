@@ -139,7 +139,7 @@ static void test_written_statuses_are_read_back(void **state)
 		struct buf out;
 
 		buf_init(&out, 1 << 20);
-		status_since_begin(since, "2026-01-31T23:59:59Z");
+		status_since_begin(since, 1769903999);
 		status_write(&m.statuses, i == 0 ? NULL : since, &out);
 		assert_int_equal(yaml_each("f", buf_span(&out),
 		    &yaml_limits_default, on_document, &seen, &why), 0);
@@ -152,6 +152,15 @@ static void test_written_statuses_are_read_back(void **state)
 	made_free(&m);
 }
 
+static void assert_since(struct status_since *s, const struct object *o,
+    const char *where, size_t index, const struct condition *c, int second)
+{
+	char want[32];
+
+	snprintf(want, sizeof(want), "1970-01-01T00:00:0%dZ", second);
+	assert_string_equal(status_since_get(s, o, where, index, c), want);
+}
+
 static void test_a_time_changes_when_the_status_does(void **state)
 {
 	struct made m = made_with(odd_route);
@@ -161,28 +170,27 @@ static void test_a_time_changes_when_the_status_does(void **state)
 	struct condition c = { "Programmed", CONDITION_TRUE, "a", "b" };
 
 	(void)state;
-	status_since_begin(s, "1");
-	assert_string_equal(status_since_get(s, gateway, "", 0, &c), "1");
-	status_since_begin(s, "2");
+	status_since_begin(s, 1);
+	assert_since(s, gateway, "", 0, &c, 1);
+	status_since_begin(s, 2);
 	c.message = "other words";
-	assert_string_equal(status_since_get(s, gateway, "", 0, &c), "1");
-	assert_string_equal(status_since_get(s, gateway, "x", 0, &c), "2");
-	assert_string_equal(status_since_get(s, gateway, "", 1, &c), "2");
-	status_since_begin(s, "3");
+	assert_since(s, gateway, "", 0, &c, 1);
+	assert_since(s, gateway, "x", 0, &c, 2);
+	assert_since(s, gateway, "", 1, &c, 2);
+	status_since_begin(s, 3);
 	c.status = CONDITION_FALSE;
-	assert_string_equal(status_since_get(s, gateway, "", 0, &c), "3");
+	assert_since(s, gateway, "", 0, &c, 3);
 	c.status = CONDITION_TRUE;
-	assert_string_equal(status_since_get(s, gateway, "x", 0, &c), "2");
+	assert_since(s, gateway, "x", 0, &c, 2);
 	/* Whoever was not written for once is new when he comes back. */
-	status_since_begin(s, "4");
-	status_since_begin(s, "5");
-	assert_string_equal(status_since_get(s, gateway, "x", 0, &c), "5");
+	status_since_begin(s, 4);
+	status_since_begin(s, 5);
+	assert_since(s, gateway, "x", 0, &c, 5);
 	for (size_t i = 0; i < 10000; i++)
 		status_since_get(s, gateway, "many", i, &c);
-	status_since_begin(s, "6");
+	status_since_begin(s, 6);
 	for (size_t i = 0; i < 10000; i++)
-		assert_string_equal(status_since_get(s, gateway, "many", i,
-		    &c), "5");
+		assert_since(s, gateway, "many", i, &c, 5);
 	status_since_free(s);
 	made_free(&m);
 }
