@@ -113,7 +113,9 @@ static void on_told(void *data)
 		    strerror(-f->err));
 	f->told_ms = clock_ms();
 	forget_told(f);
-	store_sweep(f->setup->store);
+	/* What came meanwhile can be put ahead only as long as it is remembered. */
+	if (f->ahead_ms == 0)
+		store_sweep(f->setup->store);
 	set_timer(f, &f->trim, TRIM_S);
 	next(f);
 }

@@ -21,6 +21,7 @@ enum {
 	PATH_BYTES = 8192,
 	/* Keys are in them. */
 	FILE_MODE = 0640, DIR_MODE = 0750,
+	UNSYNCED_MAX = 64,
 };
 
 struct stage {
@@ -28,6 +29,8 @@ struct stage {
 	const char *dir, *name;
 	struct buf buf;
 	char path[PATH_BYTES];
+	int fds[UNSYNCED_MAX];	/* written, to be synced */
+	size_t n_fds;
 	int err;		/* -errno; the first one sticks */
 };
 
@@ -100,22 +103,6 @@ static int write_all(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
-static int write_file(const char *path, const char *bytes, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    FILE_MODE);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = write_all(fd, bytes, len);
-	if (err == 0 && fsync(fd) != 0)
-		err = -errno;
-	if (close(fd) != 0 && err == 0)
-		err = -errno;
-	return err;
-}
-
 static int sync_dir(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -129,14 +116,48 @@ static int sync_dir(const char *path)
 	return err;
 }
 
+static void check(struct stage *s, int result)
+{
+	if (result != 0 && s->err == 0)
+		s->err = -errno;
+}
+
+/*
+ * All together: each sync of a file by itself is a commit of the file system's journal,
+ * for which whoever writes there waits. Once all are on their way to the disk one commit
+ * has them all.
+ */
+static void sync_files(struct stage *s)
+{
+	for (size_t i = 0; i < s->n_fds; i++)
+		sync_file_range(s->fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+	for (size_t i = 0; i < s->n_fds; i++) {
+		if (s->err == 0)
+			check(s, fsync(s->fds[i]));
+		check(s, close(s->fds[i]));
+	}
+	s->n_fds = 0;
+}
+
 static void put(struct stage *s, const char *file, const char *bytes,
     size_t len)
 {
+	int fd;
+
+	if (s->err == 0 && buf_failed(&s->buf))
+		s->err = -ENOMEM;
 	if (s->err != 0)
 		return;
 	snprintf(s->path, sizeof(s->path), "%s/%s/%s", s->dir, s->name, file);
-	s->err = buf_failed(&s->buf) ? -ENOMEM :
-	    write_file(s->path, bytes, len);
+	fd = open(s->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+	if (fd < 0) {
+		s->err = -errno;
+		return;
+	}
+	s->err = write_all(fd, bytes, len);
+	s->fds[s->n_fds++] = fd;
+	if (s->n_fds == UNSYNCED_MAX)
+		sync_files(s);
 }
 
 /* The same file under a second name, if it is there. */
@@ -199,10 +220,12 @@ static bool exists(const char *path)
 int output_write_table(const struct output *o, const char *dir)
 {
 	char path[PATH_BYTES];
+	struct replacement r;
 
 	snprintf(path, sizeof(path), "%s/ids.json", dir);
-	return replace_file(path, (struct span){ o->table.data, o->table.len },
-	    FILE_MODE);
+	replace_begin(&r, path);
+	replace_put(&r, buf_span(&o->table));
+	return replace_end_unsynced(&r, FILE_MODE);
 }
 
 /* A name is a content: what is there need not be written again. */
@@ -278,6 +301,7 @@ int output_stage(const struct output *o, const struct output *current,
 	put_certs(&s);
 	put_maps(&s);
 	put_config(&s);
+	sync_files(&s);
 	buf_fini(&s.buf);
 	snprintf(s.path, sizeof(s.path), "%s/%s", dir, name);
 	if (s.err == 0)

@@ -141,7 +141,7 @@ int setup_write_status(const struct setup *s, const struct translation *t,
 	snprintf(path, sizeof(path), "%s/status.yaml", s->dir);
 	replace_begin(&file, path);
 	if (put_statuses(&file, &t->statuses, is_live ? s->since : NULL))
-		return replace_end(&file, 0644);
+		return replace_end_unsynced(&file, 0644);
 	replace_drop(&file);
 	return -ENOMEM;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -74,11 +75,12 @@ void replace_drop(struct replacement *r)
 	finish(r);
 }
 
-int replace_end(struct replacement *r, mode_t mode)
+static int end(struct replacement *r, mode_t mode, bool is_synced)
 {
 	int err = r->err;
 
-	if (err == 0 && (fchmod(r->fd, mode) != 0 || fsync(r->fd) != 0))
+	if (err == 0 && (fchmod(r->fd, mode) != 0 ||
+		(is_synced && fsync(r->fd) != 0)))
 		err = -errno;
 	if (err == 0 && rename(r->beside, r->file) != 0)
 		err = -errno;
@@ -86,9 +88,20 @@ int replace_end(struct replacement *r, mode_t mode)
 		replace_drop(r);
 		return err;
 	}
-	sync_directory(r->file);
+	if (is_synced)
+		sync_directory(r->file);
 	finish(r);
 	return 0;
+}
+
+int replace_end(struct replacement *r, mode_t mode)
+{
+	return end(r, mode, true);
+}
+
+int replace_end_unsynced(struct replacement *r, mode_t mode)
+{
+	return end(r, mode, false);
 }
 
 int replace_file(const char *file, struct span bytes, mode_t mode)

@@ -25,5 +25,10 @@ void replace_begin(struct replacement *r, const char *file);
 void replace_put(struct replacement *r, struct span bytes);
 /* As replace_file(). */
 int replace_end(struct replacement *r, mode_t mode);
+/*
+ * Not synced: after a power cut it may be the old one, or empty. For what is made anew
+ * at each start; a sync makes all wait who write to that file system.
+ */
+int replace_end_unsynced(struct replacement *r, mode_t mode);
 /* Instead: the old file stays. */
 void replace_drop(struct replacement *r);
