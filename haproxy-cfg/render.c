@@ -41,16 +41,34 @@ void *render_alloc(struct render *r, size_t bytes)
 
 /* ---- problems ----------------------------------------------------------- */
 
-static bool is_known(const struct plan_problems *p, const struct plan_ref *ref,
-    const char *message)
+/* What was said of an object is found by its owner, a place of its own. */
+static void *owner_of(struct render *r, const struct plan_ref *ref)
 {
-	for (size_t i = 0; i < p->n; i++)
-		if (p->items[i].ref.kind == ref->kind &&
-		    strcmp(p->items[i].ref.namespace, ref->namespace) == 0 &&
-		    strcmp(p->items[i].ref.name, ref->name) == 0 &&
-		    strcmp(p->items[i].message, message) == 0)
-			return true;
-	return false;
+	void **at = index_at(&r->owners, ref->namespace, ref->name, ref->kind);
+
+	if (at != NULL && *at == NULL)
+		*at = render_alloc(r, 1);
+	if (at == NULL)
+		r->failed = true;
+	return at != NULL ? *at : NULL;
+}
+
+static bool is_said(const struct render *r, const void *owner, const char *text)
+{
+	return index_get(&r->said, text, "", (uintptr_t)owner) != NULL;
+}
+
+/* A copy that is_said() finds from now on. */
+static const char *say(struct render *r, const void *owner, const char *text)
+{
+	char *message = arena_copy(r->problem_arena, text, strlen(text));
+	void **at = message != NULL ?
+	    index_at(&r->said, message, "", (uintptr_t)owner) : NULL;
+
+	if (at == NULL)
+		return NULL;
+	*at = message;
+	return message;
 }
 
 static struct plan_problem *add_problem(struct render *r)
@@ -77,19 +95,21 @@ void render_problem(struct render *r, const struct plan_ref *ref,
 {
 	char text[1024];
 	struct plan_problem *p;
+	const char *message;
+	void *owner = owner_of(r, ref);
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (is_known(r->problems, ref, text))
+	if (owner == NULL || is_said(r, owner, text))
 		return;
-	p = add_problem(r);
+	message = say(r, owner, text);
+	p = message != NULL ? add_problem(r) : NULL;
 	if (p != NULL)
 		*p = (struct plan_problem){ .ref = *ref, .reason = reason,
-			.message = arena_copy(r->problem_arena, text,
-			    strlen(text)) };
-	if (p == NULL || p->message == NULL)
+			.message = message };
+	else
 		r->failed = true;
 }
 
@@ -241,6 +261,7 @@ int render(const struct plan *plan, const struct render_options *options,
 	buf_init(&r.uses, SCRATCH_MAX_BYTES);
 	if (r.out != NULL && r.arena != NULL) {
 		ids_init(&r.ids, r.arena);
+		r.owners.arena = r.said.arena = r.arena;
 		name_all(&r);
 		put_all(&r);
 		output_finish(r.out);

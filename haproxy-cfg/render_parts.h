@@ -15,6 +15,7 @@
 #include "ids.h"
 #include "output.h"
 #include "plan.h"
+#include "plan_index.h"
 #include "render.h"
 
 enum {
@@ -67,6 +68,7 @@ struct render {
 	struct arena *arena;		/* scratch: dies with the rendering */
 	struct arena *problem_arena;
 	struct plan_problems *problems;
+	struct plan_index owners, said;	/* of problems; the second by the first */
 	struct ids ids;
 	struct buf line, policy, inner, content;	/* scratch */
 	bool has_labels[RENDER_LABELS_MAX + 1];	/* of wildcards below "*." */

@@ -183,6 +183,32 @@ static void test_many_matches_of_a_header_are_one_schema(void **state)
 	plans_fini(&p);
 }
 
+/* Asked for by two hostnames, said once; of the same words in two routes, both. */
+static void test_a_problem_is_told_once_an_object(void **state)
+{
+	struct plans p;
+	struct rendered r;
+	const struct plan_rule *first, *second;
+
+	(void)state;
+	plans_init(&p, 18080);
+	first = plans_rule(&p, "first");
+	second = plans_rule(&p, "second");
+	plans_match(&p, "a.org", PLAN_PATH_REGEX, "/(", first);
+	plans_match(&p, "b.org", PLAN_PATH_REGEX, "/(", first);
+	plans_match(&p, "c.org", PLAN_PATH_REGEX, "/(", second);
+	plans_match(&p, "d.org", PLAN_PATH_REGEX, "/[", second);
+	r = rendered_of(&p, 206);
+	assert_int_equal(r.problems.n, 3);
+	assert_string_equal(r.problems.items[0].ref.name, "first");
+	assert_string_equal(r.problems.items[1].ref.name, "second");
+	assert_string_equal(r.problems.items[0].message,
+	    r.problems.items[1].message);
+	assert_non_null(strstr(r.problems.items[2].message, "/["));
+	rendered_drop(&r);
+	plans_fini(&p);
+}
+
 static void test_more_headers_than_a_group_has_place_for_are_told(void **state)
 {
 	static struct plan_test tests[MANY];
@@ -398,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_many_matches_of_a_header_are_one_schema),
 		cmocka_unit_test(
 		    test_more_headers_than_a_group_has_place_for_are_told),
+		cmocka_unit_test(test_a_problem_is_told_once_an_object),
 		cmocka_unit_test(test_equal_policies_share_a_backend),
 		cmocka_unit_test(test_a_split_has_its_weights),
 		cmocka_unit_test(test_haproxy_accepts_every_feature),
