@@ -51,6 +51,7 @@ void output_free(struct output *o)
 	for (size_t i = 0; i < OUTPUT_N_MAPS; i++)
 		free(o->maps[i].items);
 	free(o->sections.items);
+	free(o->backends.items);
 	free(o->servers.items);
 	free(o->cert_lines.items);
 	free(o->cert_lists.items);
@@ -264,6 +265,29 @@ static void finish_map(struct output_map *m)
 	trim(m);
 }
 
+static int by_section_name(const void *left, const void *right)
+{
+	const struct output_section *const *a = left, *const *b = right;
+
+	return strcmp((*a)->name, (*b)->name);
+}
+
+static void index_backends(struct output *o)
+{
+	for (size_t i = 0; i < o->sections.n; i++) {
+		const struct output_section **at;
+
+		if (*o->sections.items[i].name == '\0')
+			continue;
+		at = output_add(o, &o->backends);
+		if (at != NULL)
+			*at = &o->sections.items[i];
+	}
+	if (o->backends.n > 0)
+		qsort(o->backends.items, o->backends.n,
+		    sizeof(*o->backends.items), by_section_name);
+}
+
 static uint64_t hash_certs(const struct output *o)
 {
 	uint64_t h = 0;
@@ -284,6 +308,7 @@ void output_finish(struct output *o)
 
 	for (size_t i = 0; i < OUTPUT_N_MAPS; i++)
 		finish_map(&o->maps[i]);
+	index_backends(o);
 	if (o->servers.n > 0)
 		qsort(o->servers.items, o->servers.n,
 		    sizeof(*o->servers.items), by_backend_then_name);
@@ -299,8 +324,10 @@ void output_finish(struct output *o)
 const struct output_section *output_backend(const struct output *o,
     const char *name)
 {
-	for (size_t i = 0; i < o->sections.n; i++)
-		if (strcmp(o->sections.items[i].name, name) == 0)
-			return &o->sections.items[i];
-	return NULL;
+	const struct output_section want = { .name = name }, *key = &want;
+	const struct output_section *const *at = o->backends.n == 0 ? NULL :
+	    bsearch(&key, o->backends.items, o->backends.n,
+		sizeof(*o->backends.items), by_section_name);
+
+	return at != NULL ? *at : NULL;
 }

@@ -98,6 +98,8 @@ struct output {
 	uint64_t shape;		/* of all sections: what only a reload changes */
 	struct output_map maps[OUTPUT_N_MAPS];
 	OUTPUT_LIST(struct output_section) sections;
+	/* Those with a name, sorted by it; once finished. */
+	OUTPUT_LIST(const struct output_section *) backends;
 	OUTPUT_LIST(struct output_server) servers;
 	OUTPUT_LIST(struct output_cert_line) cert_lines;
 	uint64_t certs_hash;	/* of all lines, in order */
@@ -146,6 +148,6 @@ void output_server_add(struct output *o, const struct output_server *s);
 /* Sorts, and computes `shape`. Nothing may be added afterwards. */
 void output_finish(struct output *o);
 
-/* NULL when there is none. */
+/* NULL when there is none. Once finished. */
 const struct output_section *output_backend(const struct output *o,
     const char *name);

@@ -114,6 +114,22 @@ static void test_which_shapes_need_no_reload(void **state)
 	output_free(more);
 }
 
+static void test_a_backend_is_found_by_its_name(void **state)
+{
+	static const char *const texts[] = { "f1", "B3", "f2", "B1", "B2" };
+	struct output *o = sections(texts, 5), *none = sections(texts, 1);
+
+	(void)state;
+	assert_ptr_equal(output_backend(o, "B1"), &o->sections.items[3]);
+	assert_ptr_equal(output_backend(o, "B2"), &o->sections.items[4]);
+	assert_ptr_equal(output_backend(o, "B3"), &o->sections.items[1]);
+	assert_null(output_backend(o, "B4"));
+	assert_null(output_backend(o, ""));
+	assert_null(output_backend(none, "B1"));
+	output_free(o);
+	output_free(none);
+}
+
 /* What the runtime API changes is outside of the shape; where it stands is inside. */
 static void test_servers_are_no_part_of_the_shape(void **state)
 {
@@ -144,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_only_our_servers_are_looked_at),
 		cmocka_unit_test(test_a_list_has_its_filters),
 		cmocka_unit_test(test_which_shapes_need_no_reload),
+		cmocka_unit_test(test_a_backend_is_found_by_its_name),
 		cmocka_unit_test(test_servers_are_no_part_of_the_shape),
 	};
 
