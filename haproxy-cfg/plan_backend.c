@@ -18,18 +18,13 @@ void plan_slices(struct planner *p)
 	for (size_t i = 0; i < all.n && !p->failed; i++) {
 		const struct endpoint_slice *s = (const void *)all.items[i];
 		struct slice_list *l;
-		void **at;
 
 		if (s->service == NULL)
 			continue;
-		at = index_at(&p->slices, s->o.namespace, s->service, 0);
-		if (at != NULL && *at == NULL)
-			*at = plan_alloc(p, sizeof(*l));
-		l = at != NULL ? *at : NULL;
-		if (l == NULL) {
-			p->failed = true;
+		l = plan_held(p, &p->slices, s->o.namespace, s->service, 0,
+		    sizeof(*l));
+		if (l == NULL)
 			return;
-		}
 		l->items = plan_grow(p, l->items, l->n, &l->cap,
 		    sizeof(*l->items));
 		if (l->items != NULL)
@@ -179,7 +174,7 @@ static struct plan_backend *backend_of(struct planner *p,
 {
 	uint64_t number = (uint64_t)(uintptr_t)client_cert << 20 ^
 	    (uint64_t)port->port << 4 ^ (uint64_t)protocol;
-	void **at = index_at(&p->backends, s->o.namespace, s->o.name, number);
+	void **at = plan_at(p, &p->backends, s->o.namespace, s->o.name, number);
 	struct plan_backend *b;
 	struct endpoints e;
 

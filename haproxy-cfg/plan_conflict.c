@@ -97,15 +97,12 @@ static void check_beside(struct planner *p, struct ports *ports,
 
 static void settle(struct planner *p, struct ports *ports, struct lstn *l)
 {
-	void **name = index_at(&ports->names, name_of(l), "", l->spec->port);
-	void **family;
+	void **name = plan_at(p, &ports->names, name_of(l), "", l->spec->port);
+	void **family = plan_at(p, &ports->families, "", "", l->spec->port);
 
 	if (name != NULL)
 		*name = l;
-	family = index_at(&ports->families, "", "", l->spec->port);
-	if (name == NULL || family == NULL)
-		p->failed = true;
-	else if (*family == NULL)
+	if (family != NULL && *family == NULL)
 		*family = l;
 }
 
@@ -189,16 +186,12 @@ void plan_conflicts(struct planner *p)
 static const struct gw *claim(struct planner *p, struct gw *gw,
     const char *address, uint16_t port)
 {
-	void **at = index_at(&p->claims, address != NULL ? address : "", "",
+	void **at = plan_at(p, &p->claims, address != NULL ? address : "", "",
 	    port);
 
-	if (at == NULL) {
-		p->failed = true;
-		return NULL;
-	}
-	if (*at == NULL)
+	if (at != NULL && *at == NULL)
 		*at = gw;
-	return *at != gw ? *at : NULL;
+	return at != NULL && *at != gw ? *at : NULL;
 }
 
 static void claim_all(struct planner *p, struct lstn *l)

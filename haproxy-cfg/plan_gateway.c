@@ -128,13 +128,11 @@ static void add_gateway(struct planner *p, const struct gateway *g)
 	struct gw **all = plan_grow(p, p->gateways, p->n_gateways,
 	    &p->cap_gateways, sizeof(*all));
 	struct gw *gw = plan_alloc(p, sizeof(*gw));
-	void **at = index_at(&p->gateways_by_name, g->o.namespace, g->o.name,
-	    0);
+	void **at = plan_at(p, &p->gateways_by_name, g->o.namespace,
+	    g->o.name, 0);
 
-	if (all == NULL || gw == NULL || at == NULL) {
-		p->failed = true;
+	if (all == NULL || gw == NULL || at == NULL)
 		return;
-	}
 	p->gateways = all;
 	p->gateways[p->n_gateways++] = gw;
 	*at = gw;
@@ -201,13 +199,11 @@ static void add_set(struct planner *p, struct gw *gw,
     const struct listener_set *o)
 {
 	struct lset *set = plan_alloc(p, sizeof(*set));
-	void **at = index_at(&p->sets_by_name, o->o.namespace, o->o.name, 0);
+	void **at = plan_at(p, &p->sets_by_name, o->o.namespace, o->o.name, 0);
 	struct lset **sets;
 
-	if (set == NULL || at == NULL) {
-		p->failed = true;
+	if (set == NULL || at == NULL)
 		return;
-	}
 	*at = set;
 	set->o = o;
 	set->gw = gw;

@@ -16,12 +16,9 @@ void plan_grants(struct planner *p)
 
 	for (size_t i = 0; i < all.n; i++) {
 		const struct object *o = all.items[i];
-		void **at = index_at(&p->grants, o->namespace, "", 0);
-		struct grants *g;
+		struct grants *g = plan_held(p, &p->grants, o->namespace, "",
+		    0, sizeof(*g));
 
-		if (at != NULL && *at == NULL)
-			*at = plan_alloc(p, sizeof(*g));
-		g = at != NULL ? *at : NULL;
 		if (g == NULL)
 			return;
 		g->items = plan_grow(p, g->items, g->n, &g->cap,

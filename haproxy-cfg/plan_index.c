@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "hash.h"
+#include "plan_state.h"
 
 enum { FIRST_SLOTS = 64 };
 
@@ -64,4 +65,26 @@ void *index_get(const struct plan_index *x, const char *a, const char *b,
     uint64_t number)
 {
 	return x->n_slots > 0 ? x->slots[slot_of(x, a, b, number)].value : NULL;
+}
+
+/* ---- of a planner ------------------------------------------------------------------ */
+
+void **plan_at(struct planner *p, struct plan_index *x, const char *a,
+    const char *b, uint64_t number)
+{
+	void **at = index_at(x, a, b, number);
+
+	if (at == NULL)
+		p->failed = true;
+	return at;
+}
+
+void *plan_held(struct planner *p, struct plan_index *x, const char *a,
+    const char *b, uint64_t number, size_t bytes)
+{
+	void **at = plan_at(p, x, a, b, number);
+
+	if (at != NULL && *at == NULL)
+		*at = plan_alloc(p, bytes);
+	return at != NULL ? *at : NULL;
 }

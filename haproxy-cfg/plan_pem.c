@@ -18,7 +18,7 @@ static struct plan_found_pem wrong(struct planner *p, const char *reason,
 static struct plan_found_pem found(struct planner *p, const struct object *o,
     struct span first, struct span second)
 {
-	void **at = index_at(&p->pems, o->namespace, o->name, o->kind);
+	void **at = plan_at(p, &p->pems, o->namespace, o->name, o->kind);
 	struct plan_pem *pem;
 	char *text;
 

@@ -110,20 +110,15 @@ static void add_target(struct planner *p, struct policy *b,
 {
 	struct target *items;
 	struct targets *l;
-	void **at;
 
 	if (t->group[0] != '\0' || strcmp(t->kind, "Service") != 0)
 		return;
-	at = index_at(&p->policies, b->o->o.namespace, t->name, 0);
-	if (at != NULL && *at == NULL)
-		*at = plan_alloc(p, sizeof(*l));
-	l = at != NULL ? *at : NULL;
+	l = plan_held(p, &p->policies, b->o->o.namespace, t->name, 0,
+	    sizeof(*l));
 	items = l != NULL ? plan_grow(p, l->items, l->n, &l->cap,
 	    sizeof(*items)) : NULL;
-	if (items == NULL) {
-		p->failed = true;
+	if (items == NULL)
 		return;
-	}
 	l->items = items;
 	l->items[l->n++] = (struct target){ b, t->section };
 }

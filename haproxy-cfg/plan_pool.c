@@ -31,16 +31,11 @@ void plan_pods(struct planner *p)
 
 	for (size_t i = 0; i < all.n && !p->failed; i++) {
 		const struct pod *pod = (const void *)all.items[i];
-		struct pod_list *l;
-		void **at = index_at(&p->pods, pod->o.namespace, "", 0);
+		struct pod_list *l = plan_held(p, &p->pods, pod->o.namespace,
+		    "", 0, sizeof(*l));
 
-		if (at != NULL && *at == NULL)
-			*at = plan_alloc(p, sizeof(*l));
-		l = at != NULL ? *at : NULL;
-		if (l == NULL) {
-			p->failed = true;
+		if (l == NULL)
 			return;
-		}
 		l->items = plan_grow(p, l->items, l->n, &l->cap,
 		    sizeof(*l->items));
 		if (l->items != NULL)
@@ -164,16 +159,12 @@ static const struct plan_backend *backend_of(struct planner *p,
 static struct pool_use *use_of(struct planner *p, const char *namespace,
     const char *name)
 {
-	void **at = index_at(&p->pools, namespace, name, 0);
+	void **at = plan_at(p, &p->pools, namespace, name, 0);
 	struct pool_use *u;
 	const struct inference_pool *pool;
 
-	if (at == NULL) {
-		p->failed = true;
-		return NULL;
-	}
-	if (*at != NULL)
-		return *at;
+	if (at == NULL || *at != NULL)
+		return at != NULL ? *at : NULL;
 	pool = (const void *)store_find(p->store, KIND_INFERENCE_POOL,
 	    namespace, name);
 	u = pool != NULL ? plan_alloc(p, sizeof(*u)) : NULL;

@@ -25,6 +25,13 @@ void *plan_alloc(struct planner *p, size_t bytes);
 const char *plan_textf(struct planner *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* As index_at(); NULL with p->failed set. */
+void **plan_at(struct planner *p, struct plan_index *x, const char *a,
+    const char *b, uint64_t number);
+/* What is there, of so many bytes and zeroed when it is new; NULL as above. */
+void *plan_held(struct planner *p, struct plan_index *x, const char *a,
+    const char *b, uint64_t number, size_t bytes);
+
 /* An array that grows: room for one more, or NULL with p->failed set. */
 void *plan_grow(struct planner *p, void *items, size_t n, size_t *cap,
     size_t size);
