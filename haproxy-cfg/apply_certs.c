@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "apply_parts.h"
@@ -47,15 +46,6 @@ static void put_payload(struct apply *a, const char *text, size_t len)
 	}
 }
 
-static const struct output_pem *find_cert(const struct output *o,
-    const char *name)
-{
-	for (size_t i = 0; i < o->certs.n; i++)
-		if (strcmp(o->certs.items[i].name, name) == 0)
-			return &o->certs.items[i];
-	return NULL;
-}
-
 static bool is_loaded(const struct running *r, const char *cert)
 {
 	for (size_t i = 0; i < r->certs.n; i++)
@@ -87,34 +77,11 @@ static bool wants_line(const struct output *o, const struct running_cert *c)
 	return false;
 }
 
-static bool remember(struct running *r, const struct output_cert_line *l)
-{
-	struct running_cert *items = realloc(r->certs.items,
-	    (r->certs.n + 1) * sizeof(*items));
-	struct running_cert *c;
-
-	if (items == NULL)
-		return false;
-	r->certs.items = items;
-	r->certs.cap = r->certs.n + 1;
-	c = &items[r->certs.n];
-	*c = (struct running_cert){ strdup(l->list), strdup(l->cert),
-		strdup(l->filters) };
-	if (c->list == NULL || c->cert == NULL || c->filters == NULL) {
-		free(c->list);
-		free(c->cert);
-		free(c->filters);
-		return false;
-	}
-	r->certs.n++;
-	return true;
-}
-
 /* ---- what is new -------------------------------------------------------------------- */
 
 static int load_cert(struct apply *a, const char *name)
 {
-	const struct output_pem *pem = find_cert(a->wanted, name);
+	const struct output_pem *pem = output_find_cert(a->wanted, name);
 	int err;
 
 	if (pem == NULL)
@@ -161,7 +128,8 @@ static int add_line(struct apply *a, const struct output_cert_line *l)
 		err = load_cert(a, l->cert);
 	if (err == 0)
 		err = list_cert(a, l);
-	if (err == 0 && !remember(&a->running, l))
+	if (err == 0 && !running_add_cert(&a->running, span_of(l->list),
+		span_of(l->cert), span_of(l->filters)))
 		err = -ENOMEM;
 	return err;
 }
@@ -201,16 +169,6 @@ int apply_certs_add(struct apply *a)
 
 /* ---- what is old -------------------------------------------------------------------- */
 
-static void forget(struct running *r, size_t at)
-{
-	free(r->certs.items[at].list);
-	free(r->certs.items[at].cert);
-	free(r->certs.items[at].filters);
-	r->certs.n--;
-	memmove(&r->certs.items[at], &r->certs.items[at + 1],
-	    (r->certs.n - at) * sizeof(*r->certs.items));
-}
-
 static int remove_line(struct apply *a, size_t at)
 {
 	struct running_cert *c = &a->running.certs.items[at];
@@ -223,7 +181,7 @@ static int remove_line(struct apply *a, size_t at)
 	err = tell(a, "deleted");
 	if (err != 0)
 		return err;
-	forget(&a->running, at);
+	running_remove_cert(&a->running, at);
 	if (is_loaded(&a->running, cert))
 		return 0;
 	buf_printf(&a->line, "del ssl cert %s/certs/%s", a->options.dir, cert);

@@ -11,9 +11,13 @@
 #include <string.h>
 
 #include "arena.h"
+#include "buf.h"
 #include "finding.h"
 #include "store.h"
 #include "translate.h"
+#include "words.h"
+
+enum { JSON_MAX_BYTES = 1 << 30 };
 
 static const char *const severities[] = {
 	[SEVERITY_NOTE] = "note", [SEVERITY_WARNING] = "warning",
@@ -39,42 +43,32 @@ static void print_text(const struct finding *f)
 	printf("%s\n", f->message);
 }
 
-static void print_json_text(const char *key, const char *text)
+static void put_json_text(struct buf *b, const char *key, const char *text)
 {
 	if (text == NULL)
 		return;
-	printf(", \"%s\": \"", key);
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < 0x20)
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
+	buf_printf(b, ", \"%s\": ", key);
+	words_json(b, text);
 }
 
-static void print_json(const struct finding *f, bool is_first)
+static void put_json(struct buf *b, const struct finding *f, bool is_first)
 {
-	printf("%s\n    {\"severity\": \"%s\"", is_first ? "" : ",",
+	buf_printf(b, "%s\n    {\"severity\": \"%s\"", is_first ? "" : ",",
 	    severities[f->severity]);
-	print_json_text("file", f->file);
+	put_json_text(b, "file", f->file);
 	if (f->line != 0)
-		printf(", \"line\": %u", f->line);
+		buf_printf(b, ", \"line\": %u", f->line);
 	if (f->object != NULL) {
-		printf(", \"kind\": \"%s\"", kind_name(f->object->kind));
+		put_json_text(b, "kind", kind_name(f->object->kind));
 		if (f->object->namespace[0] != '\0')
-			print_json_text("namespace", f->object->namespace);
-		print_json_text("name", f->object->name);
+			put_json_text(b, "namespace", f->object->namespace);
+		put_json_text(b, "name", f->object->name);
 	}
-	print_json_text("where", f->where);
-	print_json_text("type", f->type);
-	print_json_text("reason", f->reason);
-	print_json_text("message", f->message);
-	printf("}");
+	put_json_text(b, "where", f->where);
+	put_json_text(b, "type", f->type);
+	put_json_text(b, "reason", f->reason);
+	put_json_text(b, "message", f->message);
+	buf_puts(b, "}");
 }
 
 static size_t count(const struct findings *f, enum severity severity)
@@ -86,19 +80,30 @@ static size_t count(const struct findings *f, enum severity severity)
 	return n;
 }
 
-static void print_all(const struct findings *f, bool as_json)
+static bool print_all_json(const struct findings *f)
+{
+	struct buf b;
+	bool ok;
+
+	buf_init(&b, JSON_MAX_BYTES);
+	buf_puts(&b, "{\n  \"findings\": [");
+	for (size_t i = 0; i < f->n; i++)
+		put_json(&b, &f->items[i], i == 0);
+	buf_printf(&b, "%s],\n  \"errors\": %zu,\n  \"warnings\": %zu\n}\n",
+	    f->n > 0 ? "\n  " : "", count(f, SEVERITY_ERROR),
+	    count(f, SEVERITY_WARNING));
+	ok = !buf_failed(&b) && fwrite(b.data, 1, b.len, stdout) == b.len;
+	buf_fini(&b);
+	return ok;
+}
+
+static bool print_all(const struct findings *f, bool as_json)
 {
 	if (as_json)
-		printf("{\n  \"findings\": [");
+		return print_all_json(f);
 	for (size_t i = 0; i < f->n; i++)
-		if (as_json)
-			print_json(&f->items[i], i == 0);
-		else
-			print_text(&f->items[i]);
-	if (as_json)
-		printf("%s],\n  \"errors\": %zu,\n  \"warnings\": %zu\n}\n",
-		    f->n > 0 ? "\n  " : "", count(f, SEVERITY_ERROR),
-		    count(f, SEVERITY_WARNING));
+		print_text(&f->items[i]);
+	return true;
 }
 
 static bool is_unreadable(const struct store *s)
@@ -115,6 +120,7 @@ static int check(const struct flags *flags, struct store *store,
 	struct render_options options = render_defaults;
 	struct translation t;
 	struct findings f = { .n = 0 };
+	bool is_printed;
 	int code;
 
 	options.haproxy_version = version;
@@ -124,8 +130,9 @@ static int check(const struct flags *flags, struct store *store,
 	}
 	f.arena = t.arena;
 	findings_take(&f, store, &t.statuses);
-	print_all(&f, as_json);
-	code = is_unreadable(store) || f.failed ? COMMAND_FAILED :
+	is_printed = print_all(&f, as_json);
+	code = is_unreadable(store) || f.failed || !is_printed ?
+	    COMMAND_FAILED :
 	    count(&f, SEVERITY_ERROR) + count(&f, SEVERITY_WARNING) > 0 ?
 	    COMMAND_FINDINGS : COMMAND_OK;
 	translation_free(&t);

@@ -6,29 +6,11 @@
 #include <stdio.h>
 
 #include "buf.h"
+#include "setup.h"
 #include "status.h"
 #include "store.h"
-#include "translate.h"
 
 static const size_t BYTES_MAX = (size_t)1 << 30;
-
-/* Files that are not taken are told on stderr; the others' objects hold. */
-static bool tell_bad_files(const struct store *s)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < store_n_files(s); i++) {
-		const struct store_file *file = store_file(s, i);
-		char text[1400];
-
-		if (!file->is_bad)
-			continue;
-		any = true;
-		fprintf(stderr, "epp-translator: %s\n", fault_text(&file->why,
-		    text, sizeof(text)));
-	}
-	return any;
-}
 
 static int print(const struct flags *flags, struct store *store,
     unsigned version)
@@ -61,7 +43,8 @@ int cmd_status(const struct flags *flags)
 	if (store == NULL)
 		return COMMAND_FAILED;
 	code = print(flags, store, version);
-	if (tell_bad_files(store) && code == COMMAND_OK)
+	if (setup_tell_bad_files(&(struct setup){ .store = store }) &&
+	    code == COMMAND_OK)
 		code = COMMAND_FINDINGS;
 	store_free(store);
 	return code;

@@ -23,6 +23,14 @@ static bool is_alnum(char c)
 	return is_low_alnum(c) || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_made_of(const char *text, const char *others)
+{
+	for (; *text != '\0'; text++)
+		if (!is_alnum(*text) && strchr(others, *text) == NULL)
+			return false;
+	return true;
+}
+
 /* [a-z0-9]([-a-z0-9]*[a-z0-9])? of that length */
 static bool is_label_of(const char *text, size_t len)
 {
@@ -73,23 +81,14 @@ static bool is_hostname(const char *text)
 /* [a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])? */
 static bool is_kind(const char *text)
 {
-	size_t len = strlen(text);
-
-	if (!isalpha((unsigned char)text[0]) || !is_alnum(text[len - 1]))
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!is_alnum(text[i]) && text[i] != '-')
-			return false;
-	return true;
+	return isalpha((unsigned char)text[0]) &&
+	    is_alnum(text[strlen(text) - 1]) && is_made_of(text, "-");
 }
 
 /* [A-Za-z0-9!#$%&'*+\-.^_`|~]+ */
 static bool is_header_name(const char *text)
 {
-	for (; *text != '\0'; text++)
-		if (!is_alnum(*text) && strchr("!#$%&'*+-.^_`|~", *text) == NULL)
-			return false;
-	return true;
+	return is_made_of(text, "!#$%&'*+-.^_`|~");
 }
 
 /* [!-~]+([\t ]?[!-~]+)* */
@@ -106,14 +105,6 @@ static bool is_header_value(const char *text)
 		was_blank = is_blank;
 	}
 	return !was_blank;
-}
-
-static bool is_made_of(const char *text, const char *others)
-{
-	for (; *text != '\0'; text++)
-		if (!is_alnum(*text) && strchr(others, *text) == NULL)
-			return false;
-	return true;
 }
 
 /* subdomain \/ [A-Za-z0-9\/\-._~%!$&'()*+,;=:]+ */

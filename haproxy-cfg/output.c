@@ -331,3 +331,12 @@ const struct output_section *output_backend(const struct output *o,
 
 	return at != NULL ? *at : NULL;
 }
+
+const struct output_pem *output_find_cert(const struct output *o,
+    const char *name)
+{
+	const struct output_pem want = { .name = name };
+
+	return o->certs.n == 0 ? NULL : bsearch(&want, o->certs.items,
+	    o->certs.n, sizeof(want), by_pem_name);
+}

@@ -151,3 +151,5 @@ void output_finish(struct output *o);
 /* NULL when there is none. Once finished. */
 const struct output_section *output_backend(const struct output *o,
     const char *name);
+const struct output_pem *output_find_cert(const struct output *o,
+    const char *name);

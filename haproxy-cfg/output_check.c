@@ -174,17 +174,6 @@ int output_write_agent(const struct output *o, const char *dir)
 
 /* ---- what nobody needs ------------------------------------------------------ */
 
-static int by_cert_name(const void *name, const void *cert)
-{
-	return strcmp(name, ((const struct output_pem *)cert)->name);
-}
-
-static bool names_cert(const struct output *o, const char *name)
-{
-	return o->certs.n > 0 && bsearch(name, o->certs.items, o->certs.n,
-	    sizeof(*o->certs.items), by_cert_name) != NULL;
-}
-
 static void clean_certs(const struct output *o, const char *dir)
 {
 	char path[PATH_BYTES];
@@ -196,7 +185,7 @@ static void clean_certs(const struct output *o, const char *dir)
 	if (d == NULL)
 		return;
 	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] == 'K' && !names_cert(o, e->d_name)) {
+		if (e->d_name[0] == 'K' && output_find_cert(o, e->d_name) == NULL) {
 			snprintf(path, sizeof(path), "%s/certs/%s", dir,
 			    e->d_name);
 			unlink(path);

@@ -62,17 +62,16 @@ static int by_address(const void *left, const void *right)
 }
 
 /* Several slices may have the same endpoint while one replaces the other. */
-static void sort_endpoints(struct endpoints *e)
+size_t plan_sort_endpoints(struct plan_endpoint *e, size_t n)
 {
 	size_t kept = 0;
 
-	if (e->n > 1)
-		qsort(e->items, e->n, sizeof(*e->items), by_address);
-	for (size_t i = 0; i < e->n; i++)
-		if (kept == 0 ||
-		    by_address(&e->items[kept - 1], &e->items[i]) != 0)
-			e->items[kept++] = e->items[i];
-	e->n = kept;
+	if (n > 1)
+		qsort(e, n, sizeof(*e), by_address);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || by_address(&e[kept - 1], &e[i]) != 0)
+			e[kept++] = e[i];
+	return kept;
 }
 
 static bool is_same_name(const char *a, const char *b)
@@ -114,7 +113,7 @@ static struct endpoints endpoints_of(struct planner *p,
 
 	for (size_t i = 0; l != NULL && i < l->n; i++)
 		add_slice(p, &e, l->items[i], port->name);
-	sort_endpoints(&e);
+	e.n = plan_sort_endpoints(e.items, e.n);
 	return e;
 }
 

@@ -28,10 +28,8 @@ void plan_classes(struct planner *p)
 				"parametersRef %s %s: no kind of parameters "
 				"is supported", class->parameters->kind,
 				class->parameters->name));
-		else
-			plan_set(p, &s->conditions, "Accepted", CONDITION_TRUE,
-			    "Accepted", "Its Gateways are served by this "
-			    "controller");
+		plan_judge(p, &s->conditions, "Accepted", NULL, NULL,
+		    "Its Gateways are served by this controller");
 	}
 }
 
@@ -151,6 +149,21 @@ static void add_gateway(struct planner *p, const struct gateway *g)
 	if (gw->is_accepted)
 		gw->is_accepted = take_addresses(p, gw);
 	take_client_cert(p, gw);
+}
+
+static int gateways_by_name(const void *left, const void *right)
+{
+	const struct object *a = &(*(const struct gw *const *)left)->o->o;
+	const struct object *b = &(*(const struct gw *const *)right)->o->o;
+	int order = strcmp(a->namespace, b->namespace);
+
+	return order != 0 ? order : strcmp(a->name, b->name);
+}
+
+void plan_sort_gateways(const struct gw **gws, size_t n)
+{
+	if (n > 1)
+		qsort(gws, n, sizeof(*gws), gateways_by_name);
 }
 
 static int gateways_by_age(const void *left, const void *right)

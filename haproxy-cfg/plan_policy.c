@@ -262,15 +262,6 @@ static void set_ancestor(struct planner *p, const struct policy *b,
 	    "All references are resolved");
 }
 
-static int gateways_by_name(const void *left, const void *right)
-{
-	const struct object *a = &(*(const struct gw *const *)left)->o->o;
-	const struct object *b = &(*(const struct gw *const *)right)->o->o;
-	int order = strcmp(a->namespace, b->namespace);
-
-	return order != 0 ? order : strcmp(a->name, b->name);
-}
-
 enum { ANCESTORS_MAX = 16 };	/* maxItems of PolicyStatus.ancestors */
 
 void plan_policy_statuses(struct planner *p)
@@ -282,7 +273,7 @@ void plan_policy_statuses(struct planner *p)
 
 		if (s == NULL)
 			continue;
-		qsort(b->gws, b->n_gws, sizeof(*b->gws), gateways_by_name);
+		plan_sort_gateways(b->gws, b->n_gws);
 		s->n_parents = b->n_gws < ANCESTORS_MAX ? b->n_gws :
 		    ANCESTORS_MAX;
 		s->parents = plan_alloc(p, s->n_parents * sizeof(*s->parents));

@@ -7,7 +7,6 @@
  * when the agent does not answer, since nobody asked for them to fail. One that
  * refers to a Service which is not there is answered with 500.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "plan_state.h"
@@ -60,21 +59,13 @@ static bool is_selected(const struct inference_pool *pool,
 	return true;
 }
 
-static int by_address(const void *left, const void *right)
-{
-	const struct plan_endpoint *a = left, *b = right;
-	int order = strcmp(a->address, b->address);
-
-	return order != 0 ? order : (int)a->port - (int)b->port;
-}
-
 static void take_endpoints(struct planner *p, const struct inference_pool *pool,
     struct plan_backend *b)
 {
 	const struct pod_list *l = index_get(&p->pods, pool->o.namespace, "",
 	    0);
 	struct plan_endpoint *e;
-	size_t n = 0, kept = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; l != NULL && i < l->n; i++)
 		n += is_selected(pool, l->items[i]) ? pool->n_ports : 0;
@@ -87,13 +78,8 @@ static void take_endpoints(struct planner *p, const struct inference_pool *pool,
 			if (is_selected(pool, l->items[i]))
 				e[n++] = (struct plan_endpoint){
 					l->items[i]->ip, pool->ports[k] };
-	if (n > 1)
-		qsort(e, n, sizeof(*e), by_address);
-	for (size_t i = 0; i < n; i++)
-		if (kept == 0 || by_address(&e[kept - 1], &e[i]) != 0)
-			e[kept++] = e[i];
 	b->endpoints = e;
-	b->n_endpoints = kept;
+	b->n_endpoints = plan_sort_endpoints(e, n);
 }
 
 /* The Service, or the kind of thing, that picks; NULL: it is there. */
@@ -206,15 +192,6 @@ struct plan_found plan_pool_backend(struct planner *p, const struct gw *gw,
 		NULL, NULL };
 }
 
-static int gateways_by_name(const void *left, const void *right)
-{
-	const struct object *a = &(*(const struct gw *const *)left)->o->o;
-	const struct object *b = &(*(const struct gw *const *)right)->o->o;
-	int order = strcmp(a->namespace, b->namespace);
-
-	return order != 0 ? order : strcmp(a->name, b->name);
-}
-
 static void set_parent(struct planner *p, const struct pool_use *u,
     struct status_parent *parent, const struct gw *gw)
 {
@@ -268,14 +245,12 @@ static void tell_objectives(struct planner *p)
 
 		if (s == NULL)
 			return;
-		if (plan_pool_of(p, &o->o, &o->pool) != NULL)
-			plan_set(p, &s->conditions, "Accepted", CONDITION_TRUE,
-			    "Accepted", "Requests that name it have its "
-			    "priority");
-		else
+		if (plan_pool_of(p, &o->o, &o->pool) == NULL)
 			plan_set(p, &s->conditions, "Accepted",
 			    CONDITION_UNKNOWN, "Pending", plan_textf(p,
 				"There is no InferencePool %s", o->pool.name));
+		plan_judge(p, &s->conditions, "Accepted", NULL, NULL,
+		    "Requests that name it have its priority");
 	}
 }
 
@@ -299,7 +274,7 @@ void plan_pool_statuses(struct planner *p)
 		s = plan_status(p, all.items[i]);
 		if (s == NULL)
 			return;
-		qsort(u->gws, u->n_gws, sizeof(*u->gws), gateways_by_name);
+		plan_sort_gateways(u->gws, u->n_gws);
 		s->n_parents = u->n_gws < PARENTS_MAX ? u->n_gws : PARENTS_MAX;
 		s->parents = plan_alloc(p, s->n_parents * sizeof(*s->parents));
 		for (size_t k = 0; s->parents != NULL && k < s->n_parents; k++)

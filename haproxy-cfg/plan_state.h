@@ -173,6 +173,8 @@ void plan_listener_sets(struct planner *p);
 void plan_listeners(struct planner *p);
 void plan_conflicts(struct planner *p);
 
+void plan_sort_gateways(const struct gw **gws, size_t n);	/* by name */
+
 /* Who may come in by that port; spec NULL: anyone. */
 const struct client_ca *plan_client_ca(const struct gw *gw, uint16_t port);
 
@@ -193,6 +195,9 @@ struct plan_found {
 /* What a backendRef of that route at that Gateway leads to. */
 struct plan_found plan_backend(struct planner *p, const struct route *route,
     const struct gw *gw, const struct backend_ref *ref);
+
+/* Sorted by address, then port, each once; how many that are. */
+size_t plan_sort_endpoints(struct plan_endpoint *e, size_t n);
 
 struct plan_found plan_pool_backend(struct planner *p, const struct gw *gw,
     const char *namespace, const struct backend_ref *ref);

@@ -27,13 +27,12 @@ static struct tally tally_of(const struct lstn *ls, size_t n)
 static void tell_accepted(struct planner *p, struct conditions *c,
     const struct tally *t, const char *what)
 {
-	if (t->n_accepted == t->n)
-		plan_set(p, c, "Accepted", CONDITION_TRUE, "Accepted", what);
-	else
+	if (t->n_accepted < t->n)
 		plan_set(p, c, "Accepted", t->n_accepted > 0 ? CONDITION_TRUE :
 		    CONDITION_FALSE, "ListenersNotValid", plan_textf(p,
 			"%zu of %zu listeners are not accepted",
 			t->n - t->n_accepted, t->n));
+	plan_judge(p, c, "Accepted", NULL, NULL, what);
 }
 
 static void tell_addresses(struct planner *p, struct gw *gw)

@@ -14,6 +14,13 @@ void running_init(struct running *r)
 	*r = (struct running){ 0 };
 }
 
+static void free_cert(const struct running_cert *c)
+{
+	free(c->list);
+	free(c->cert);
+	free(c->filters);
+}
+
 void running_fini(struct running *r)
 {
 	for (size_t m = 0; m < OUTPUT_N_MAPS; m++) {
@@ -27,11 +34,8 @@ void running_fini(struct running *r)
 	}
 	for (size_t i = 0; i < r->sections.n; i++)
 		free(r->sections.items[i].name);
-	for (size_t i = 0; i < r->certs.n; i++) {
-		free(r->certs.items[i].list);
-		free(r->certs.items[i].cert);
-		free(r->certs.items[i].filters);
-	}
+	for (size_t i = 0; i < r->certs.n; i++)
+		free_cert(&r->certs.items[i]);
 	free(r->servers.items);
 	free(r->sections.items);
 	free(r->certs.items);
@@ -108,6 +112,33 @@ void running_remove_server(struct running *r, size_t at)
 	memmove(&r->servers.items[at], &r->servers.items[at + 1],
 	    (r->servers.n - at) * sizeof(*r->servers.items));
 }
+
+/* ---- certificates ---------------------------------------------------------- */
+
+bool running_add_cert(struct running *r, struct span list, struct span cert,
+    struct span filters)
+{
+	struct running_cert *c = ADD(&r->certs);
+
+	if (c != NULL)
+		*c = (struct running_cert){ strndup(list.ptr, list.len),
+			strndup(cert.ptr, cert.len),
+			strndup(filters.ptr, filters.len) };
+	if (c == NULL || c->list == NULL || c->cert == NULL ||
+	    c->filters == NULL)
+		r->failed = true;
+	return !r->failed;
+}
+
+void running_remove_cert(struct running *r, size_t at)
+{
+	free_cert(&r->certs.items[at]);
+	r->certs.n--;
+	memmove(&r->certs.items[at], &r->certs.items[at + 1],
+	    (r->certs.n - at) * sizeof(*r->certs.items));
+}
+
+/* ---- entries of maps ------------------------------------------------------- */
 
 bool running_entry_make(struct running_entry *e, const char *key,
     const char *value)
@@ -215,19 +246,11 @@ static void load_servers(struct running *r, const struct output *o)
 static void load_certs(struct running *r, const struct output *o)
 {
 	r->certs_hash = o->certs_hash;
-	for (size_t i = 0; i < o->cert_lines.n; i++) {
+	for (size_t i = 0; i < o->cert_lines.n && !r->failed; i++) {
 		const struct output_cert_line *l = &o->cert_lines.items[i];
-		struct running_cert *c = ADD(&r->certs);
 
-		if (c == NULL) {
-			r->failed = true;
-			return;
-		}
-		c->list = strdup(l->list);
-		c->cert = strdup(l->cert);
-		c->filters = strdup(l->filters);
-		r->failed |= c->list == NULL || c->cert == NULL ||
-		    c->filters == NULL;
+		running_add_cert(r, span_of(l->list), span_of(l->cert),
+		    span_of(l->filters));
 	}
 }
 

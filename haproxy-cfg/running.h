@@ -93,6 +93,11 @@ bool running_has_shape(const struct running *r, const struct output *o);
 size_t running_find_server(const struct running *r, const char *backend,
     const char *name, bool *is_there);
 
+/* A line of a crt-list; false without memory, with the model void. */
+bool running_add_cert(struct running *r, struct span list, struct span cert,
+    struct span filters);
+void running_remove_cert(struct running *r, size_t at);
+
 /* Insert and remove, keeping the order. False without memory. */
 bool running_put_server(struct running *r, size_t at, const char *backend,
     const char *name);

@@ -174,7 +174,6 @@ static int read_servers(struct running *r, struct runtime *runtime)
 
 static void add_cert(struct running *r, const char *list, struct span line)
 {
-	struct running_cert *items, *c;
 	struct span path, rest = line;
 	const char *slash;
 
@@ -189,17 +188,7 @@ static void add_cert(struct running *r, const char *list, struct span line)
 		path.len -= (size_t)(slash + 1 - path.ptr);
 		path.ptr = slash + 1;
 	}
-	items = realloc(r->certs.items, (r->certs.n + 1) * sizeof(*items));
-	if (items == NULL) {
-		r->failed = true;
-		return;
-	}
-	r->certs.items = items;
-	r->certs.cap = r->certs.n + 1;
-	c = &r->certs.items[r->certs.n++];
-	c->list = copy(r, span_of(list));
-	c->cert = copy(r, path);
-	c->filters = copy(r, rest);
+	running_add_cert(r, span_of(list), path, rest);
 }
 
 int running_parse_list(struct running *r, const char *list, struct span text)

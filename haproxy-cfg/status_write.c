@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "status.h"
 #include "status_since.h"
+#include "words.h"
 
 /*
  * What a controller tells the conformance suite that it may ask for; sorted, as
@@ -58,30 +59,13 @@ static const char *const features[] = {
 	"TLSRouteModeTerminate",
 };
 
-/* A JSON string, which YAML has too. */
-static void text(struct buf *out, const char *s)
-{
-	buf_puts(out, "\"");
-	for (; *s != '\0'; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			buf_printf(out, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			buf_printf(out, "\\u%04x", c);
-		else
-			buf_put(out, s, 1);
-	}
-	buf_puts(out, "\"");
-}
-
 static void line(struct buf *out, const char *indent, const char *key,
     const char *value)
 {
 	if (value == NULL)
 		return;
 	buf_printf(out, "%s%s: ", indent, key);
-	text(out, value);
+	words_json(out, value);
 	buf_puts(out, "\n");
 }
 
@@ -113,7 +97,7 @@ static void condition(const struct writing *w, const char *indent,
 			c));
 	buf_printf(out, "%s  reason: %s\n%s  message: ", indent, c->reason,
 	    indent);
-	text(out, c->message);
+	words_json(out, c->message);
 	buf_puts(out, "\n");
 }
 
@@ -142,7 +126,7 @@ static void listener(const struct writing *w, const struct status_listener *l)
 	struct buf *out = w->out;
 
 	buf_printf(out, "  - name: ");
-	text(out, l->name);
+	words_json(out, l->name);
 	buf_printf(out, "\n    attachedRoutes: %zu\n    supportedKinds:%s\n",
 	    l->attached_routes, l->n_kinds == 0 ? " []" : "");
 	for (size_t i = 0; i < l->n_kinds; i++)
