@@ -84,8 +84,8 @@ int apply_verify_maps(struct apply *a);
 
 int apply_servers_add(struct apply *a);
 int apply_servers_remove(struct apply *a);
-/* Deletes what was put away and is idle now. True when some are left. */
-bool apply_servers_rest(struct apply *a);
+/* Deletes what was put away and is idle now. */
+void apply_servers_rest(struct apply *a);
 
 /* True when `o` has a certificate that the worker has not: it may be none. */
 bool apply_certs_are_new(const struct apply *a, const struct output *o);

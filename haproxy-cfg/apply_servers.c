@@ -123,10 +123,9 @@ int apply_servers_remove(struct apply *a)
 }
 
 /* HAProxy refuses as long as a connection is left, which is no error here. */
-bool apply_servers_rest(struct apply *a)
+void apply_servers_rest(struct apply *a)
 {
 	struct running *r = &a->running;
-	bool is_left = false;
 
 	for (size_t i = r->servers.n; i-- > 0;) {
 		const struct running_server *s = &r->servers.items[i];
@@ -137,8 +136,5 @@ bool apply_servers_rest(struct apply *a)
 		put_command(a, "del server", s->backend, s->name);
 		if (apply_send(a) == 0)
 			running_remove_server(r, i);
-		else
-			is_left = true;
 	}
-	return is_left;
 }
