@@ -109,7 +109,7 @@ static bool print_all(const struct findings *f, bool as_json)
 static bool is_unreadable(const struct store *s)
 {
 	for (size_t i = 0; i < store_n_files(s); i++)
-		if (store_file(s, i)->is_bad && store_file(s, i)->why.line == 0)
+		if (store_file(s, i)->is_bad && store_file(s, i)->why->line == 0)
 			return true;
 	return false;
 }

@@ -57,10 +57,10 @@ static void take_file(struct findings *f, const struct store_file *file)
 		if (at == NULL)
 			return;
 		*at = (struct finding){ SEVERITY_ERROR, file->path,
-			file->why.line, NULL, NULL, "File", "Invalid",
-			textf(f, "%s%s%s", file->why.found,
-			    file->why.want[0] != '\0' ? "; want: " : "",
-			    file->why.want) };
+			file->why->line, NULL, NULL, "File", "Invalid",
+			textf(f, "%s%s%s", file->why->found,
+			    file->why->want[0] != '\0' ? "; want: " : "",
+			    file->why->want) };
 	}
 	for (size_t i = 0; i < file->n_skipped; i++) {
 		const struct store_skipped *s = &file->skipped[i];

@@ -97,7 +97,7 @@ bool setup_tell_bad_files(const struct setup *s)
 			continue;
 		any = true;
 		fprintf(stderr, "epp-translator: %s\n",
-		    fault_text(&file->why, text, sizeof(text)));
+		    fault_text(file->why, text, sizeof(text)));
 	}
 	return any;
 }

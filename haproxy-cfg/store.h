@@ -37,8 +37,8 @@ struct store_skipped {		/* a kind that is none of ours */
 
 struct store_file {
 	const char *path;
-	bool is_bad;		/* `why` tells; what it declared before holds */
-	struct fault why;
+	bool is_bad;		/* what it declared before holds */
+	const struct fault *why;	/* of a bad one; else NULL */
 	size_t n_objects;	/* that hold now */
 	const struct store_skipped *skipped;
 	size_t n_skipped;

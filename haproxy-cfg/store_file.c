@@ -26,7 +26,7 @@ enum {
 	FIRST_BYTES = 16384, SMALL_BYTES = 1024,
 	FILE_BYTES_MAX = 256 << 20,
 	NODES_MAX = 1000000,		/* of one object */
-	SKIPPED_MAX = 64,
+	SKIPPED_FIRST = 4, SKIPPED_MAX = 64,
 	TRIES = 3,
 };
 
@@ -37,8 +37,39 @@ struct manifest {
 	struct stat sig;
 	struct batch *held;	/* what it declares; NULL: nothing yet */
 	struct batch *staged;	/* what it is about to declare */
-	struct store_skipped skipped[SKIPPED_MAX];
+	/* Of few: there are thousands of files. */
+	struct fault *why;	/* told.why, if there was memory for it */
+	struct store_skipped *skipped;
+	size_t cap_skipped;
 };
+
+/* ---- what is wrong with a file --------------------------------------------------- */
+
+static const struct fault no_memory = { .found = "no memory", .is_set = true };
+
+static void blame(struct manifest *m, const struct fault *why)
+{
+	if (m->why == NULL)
+		m->why = malloc(sizeof(*m->why));
+	if (m->why != NULL)
+		*m->why = *why;
+	m->told.why = m->why != NULL ? m->why : &no_memory;
+}
+
+static void blame_memory(struct manifest *m)
+{
+	struct fault why = { 0 };
+
+	fault_set(&why, m->path, 0, "no memory", NULL);
+	blame(m, &why);
+}
+
+static void absolve(struct manifest *m)
+{
+	free(m->why);
+	m->why = NULL;
+	m->told.why = NULL;
+}
 
 /* ---- reading ------------------------------------------------------------------- */
 
@@ -56,25 +87,38 @@ static void forget_skipped(struct manifest *m)
 	m->told.n_skipped = 0;
 }
 
+static bool reserve_skipped(struct manifest *m)
+{
+	size_t cap = m->cap_skipped > 0 ? 2 * m->cap_skipped : SKIPPED_FIRST;
+	struct store_skipped *grown;
+
+	if (m->told.n_skipped < m->cap_skipped)
+		return true;
+	grown = cap <= SKIPPED_MAX ?
+	    realloc(m->skipped, cap * sizeof(*grown)) : NULL;
+	if (grown == NULL)
+		return false;
+	m->told.skipped = m->skipped = grown;
+	m->cap_skipped = cap;
+	return true;
+}
+
 static void note_skipped(struct manifest *m, const char *kind, unsigned line)
 {
-	struct store_skipped *s = m->skipped;
 	size_t i = 0, n = m->told.n_skipped;
+	struct store_skipped *s;
 
-	while (i < n && strcmp(s[i].kind, kind) != 0)
+	while (i < n && strcmp(m->skipped[i].kind, kind) != 0)
 		i++;
 	if (i < n) {
-		s[i].n++;
+		m->skipped[i].n++;
 		return;
 	}
-	if (n == SKIPPED_MAX)
+	if (!reserve_skipped(m))
 		return;
-	s[n].kind = strdup(kind);
-	if (s[n].kind == NULL)
-		return;
-	s[n].line = line;
-	s[n].n = 1;
-	m->told.n_skipped++;
+	s = &m->skipped[n];
+	*s = (struct store_skipped){ strdup(kind), line, 1 };
+	m->told.n_skipped += s->kind != NULL;
 }
 
 /* kind: List, or HTTPRouteList; its entries were handed over before it. */
@@ -118,16 +162,16 @@ static bool is_json(const char *path)
 	return len >= 5 && strcmp(path + len - 5, ".json") == 0;
 }
 
-/* What the text declares; NULL with told.why filled. */
+/* What the text declares; NULL with the file blamed. */
 static struct batch *parse(struct manifest *m, struct span text)
 {
 	static const struct yaml_limits limits = {
 		.max_bytes = FILE_BYTES_MAX, .max_nodes = NODES_MAX,
 	};
-	struct reading r = { .m = m, .why = &m->told.why };
+	struct fault why = { 0 };
+	struct reading r = { .m = m, .why = &why };
 	int err;
 
-	m->told.why = (struct fault){ 0 };
 	forget_skipped(m);
 	/*
 	 * Structs are about as large as their text, rarely three times; and a
@@ -137,7 +181,7 @@ static struct batch *parse(struct manifest *m, struct span text)
 	    text.len / 4 + FIRST_BYTES,
 	    (size_t)16 * FILE_BYTES_MAX);
 	if (r.batch == NULL) {
-		fault_set(&m->told.why, m->path, 0, "no memory", NULL);
+		blame_memory(m);
 		return NULL;
 	}
 	r.batch->is_file = true;
@@ -148,14 +192,17 @@ static struct batch *parse(struct manifest *m, struct span text)
 	    &limits, on_document, &r, r.why);
 	if (err == 0)
 		return r.batch;
+	blame(m, &why);
 	batch_free(r.batch);
 	return NULL;
 }
 
 static struct batch *bad(struct manifest *m, const char *found)
 {
-	m->told.why = (struct fault){ 0 };
-	fault_set(&m->told.why, m->path, 0, found, "a file that can be read");
+	struct fault why = { 0 };
+
+	fault_set(&why, m->path, 0, found, "a file that can be read");
+	blame(m, &why);
 	return NULL;
 }
 
@@ -185,28 +232,34 @@ static struct batch *read_file(struct manifest *m)
 
 /* ---- which files ------------------------------------------------------------------ */
 
-static struct manifest *find_file(const struct store *s, const char *path)
+/* Where it is, or would be. */
+static size_t place_of(const struct store *s, const char *path)
 {
 	size_t low = 0, high = s->n_files;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int order = strcmp(s->files[mid]->path, path);
 
-		if (order == 0)
-			return s->files[mid];
-		if (order < 0)
+		if (strcmp(s->files[mid]->path, path) < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return NULL;
+	return low;
+}
+
+static struct manifest *find_file(const struct store *s, const char *path)
+{
+	size_t at = place_of(s, path);
+
+	return at < s->n_files && strcmp(s->files[at]->path, path) == 0 ?
+	    s->files[at] : NULL;
 }
 
 static struct manifest *add_file(struct store *s, const char *path)
 {
 	struct manifest *m;
-	size_t at = s->n_files;
+	size_t at = place_of(s, path);
 
 	if (s->n_files == s->cap_files) {
 		size_t cap = s->cap_files > 0 ? 2 * s->cap_files : 8;
@@ -227,10 +280,9 @@ static struct manifest *add_file(struct store *s, const char *path)
 		return NULL;
 	}
 	m->told.path = m->path;
-	m->told.skipped = m->skipped;
 	m->is_changed = true;
-	for (; at > 0 && strcmp(s->files[at - 1]->path, path) > 0; at--)
-		s->files[at] = s->files[at - 1];
+	memmove(&s->files[at + 1], &s->files[at],
+	    (s->n_files - at) * sizeof(*s->files));
 	s->files[at] = m;
 	s->n_files++;
 	return m;
@@ -239,8 +291,10 @@ static struct manifest *add_file(struct store *s, const char *path)
 static void free_file(struct manifest *m)
 {
 	forget_skipped(m);
+	absolve(m);
 	batch_free(m->held);
 	batch_free(m->staged);
+	free(m->skipped);
 	free(m->path);
 	free(m);
 }
@@ -347,20 +401,20 @@ static void take_out(struct store *s, const struct batch *b)
 static void twice(struct manifest *m, const struct object *first,
     const struct object *again)
 {
-	struct fault *why = &m->told.why;
+	struct fault why = { 0 };
 	char title[400];
 
 	snprintf(title, sizeof(title), "%s %s%s%s", kind_name(again->kind),
 	    again->namespace, again->namespace[0] != '\0' ? "/" : "",
 	    again->name);
-	*why = (struct fault){ 0 };
-	fault_setf(why, m->path, again->line, "%s is declared a second time",
+	fault_setf(&why, m->path, again->line, "%s is declared a second time",
 	    title);
-	fault_want(why, "it once; the first is in %s:%u",
+	fault_want(&why, "it once; the first is in %s:%u",
 	    first->file != NULL ? first->file : "the cluster", first->line);
+	blame(m, &why);
 }
 
-/* All of it or nothing; false with told.why filled. */
+/* All of it or nothing; false with the file blamed. */
 static bool put_in(struct store *s, struct manifest *m, struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
@@ -373,7 +427,7 @@ static bool put_in(struct store *s, struct manifest *m, struct batch *b)
 		if (first != NULL)
 			twice(m, first, o);
 		else
-			fault_set(&m->told.why, m->path, 0, "no memory", NULL);
+			blame_memory(m);
 		for (size_t k = 0; k < i; k++)
 			store_remove(s, b->objects[k]);
 		return false;
@@ -400,6 +454,7 @@ static void take_over(struct store *s, struct manifest *m)
 		store_retire(s, m->held);
 		m->held = m->staged;
 		m->told.is_bad = false;
+		absolve(m);
 	} else {
 		/* Lists may have some of it still: it goes with the sweep. */
 		store_retire(s, m->staged);
@@ -492,7 +547,7 @@ int store_put_text(struct store *s, const char *name, struct span text,
 	take_out(s, m->held);
 	take_over(s, m);
 	if (m->told.is_bad)
-		*why = m->told.why;
+		*why = *m->told.why;
 	return m->told.is_bad ? -EINVAL : 0;
 }
 

@@ -110,12 +110,13 @@ static void test_a_bad_file_keeps_its_last_good_objects(void **state)
 	assert_int_equal(port_of(f, "two"), 22);
 	file = store_file(f->store, 0);
 	assert_true(file->is_bad);
-	assert_int_equal(file->why.line, 7);
+	assert_int_equal(file->why->line, 7);
 	assert_int_equal(file->n_objects, 1);
 	assert_false(sync_all(f));
 	put(f, "a.yaml", SERVICE("one", 111));
 	assert_true(sync_all(f));
 	assert_false(store_file(f->store, 0)->is_bad);
+	assert_null(store_file(f->store, 0)->why);
 	assert_int_equal(port_of(f, "one"), 111);
 }
 
@@ -145,9 +146,9 @@ static void test_the_same_twice_names_both_places(void **state)
 	sync_all(f);
 	b = store_file(f->store, 1);
 	assert_true(b->is_bad);
-	assert_int_equal(b->why.line, 7);
-	assert_non_null(strstr(b->why.found, "Service default/one"));
-	assert_non_null(strstr(b->why.want, "a.yaml:2"));
+	assert_int_equal(b->why->line, 7);
+	assert_non_null(strstr(b->why->found, "Service default/one"));
+	assert_non_null(strstr(b->why->want, "a.yaml:2"));
 	assert_int_equal(port_of(f, "one"), 1);
 	assert_int_equal(port_of(f, "two"), 0);
 	assert_false(sync_all(f));	/* refused again: nothing to do */
@@ -241,6 +242,45 @@ static void test_foreign_kinds_are_counted_and_passed_over(void **state)
 	assert_int_equal(port_of(f, "one"), 1);
 }
 
+static void test_of_foreign_kinds_some_are_named(void **state)
+{
+	enum { KINDS = 70, NAMED = 64 };
+	struct fixture *f = *state;
+	const struct store_file *file;
+	char text[KINDS * 48] = "";
+	size_t len = 0;
+
+	for (int i = 0; i < KINDS; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+		    "---\napiVersion: v9\nkind: K%d\n", i);
+	put(f, "a.yaml", text);
+	sync_all(f);
+	file = store_file(f->store, 0);
+	assert_false(file->is_bad);
+	assert_int_equal(file->n_skipped, NAMED);
+	assert_string_equal(file->skipped[NAMED - 1].kind, "v9 K63");
+	put(f, "a.yaml", SERVICE("one", 1));
+	sync_all(f);
+	assert_int_equal(store_file(f->store, 0)->n_skipped, 0);
+}
+
+static void test_files_stand_by_path_whenever_they_came(void **state)
+{
+	static const char *const names[] = { "m", "z", "a", "n", "b", "y" };
+	static const char *const want[] = { "a", "b", "m", "n", "y", "z" };
+	struct fixture *f = *state;
+	struct fault why;
+
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(store_put_text(f->store, names[i],
+		    span_of(""), &why), 0);
+	assert_int_equal(store_n_files(f->store), 6);
+	for (size_t i = 0; i < 6; i++) {
+		assert_string_equal(store_file(f->store, i)->path, want[i]);
+		assert_null(store_file(f->store, i)->why);
+	}
+}
+
 static void test_what_is_no_file_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -251,7 +291,7 @@ static void test_what_is_no_file_is_told(void **state)
 	assert_int_equal(store_n_files(f->store), 2);
 	for (size_t i = 0; i < 2; i++) {
 		assert_true(store_file(f->store, i)->is_bad);
-		assert_int_equal(store_file(f->store, i)->why.line, 0);
+		assert_int_equal(store_file(f->store, i)->why->line, 0);
 	}
 }
 
@@ -392,6 +432,8 @@ int main(void)
 		TEST(test_a_folder_that_cannot_be_read_keeps_its_objects),
 		TEST(test_an_object_moves_between_files_in_one_swap),
 		TEST(test_foreign_kinds_are_counted_and_passed_over),
+		TEST(test_of_foreign_kinds_some_are_named),
+		TEST(test_files_stand_by_path_whenever_they_came),
 		TEST(test_what_is_no_file_is_told),
 		TEST(test_a_watch_feeds_the_same_store),
 		TEST(test_lists_are_sorted_whatever_came_and_went),
