@@ -309,19 +309,16 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-static bool see_file(struct store *s, const char *path)
+static bool see_file(struct store *s, const char *path, const struct stat *now)
 {
 	struct manifest *m = find_file(s, path);
-	struct stat now;
 
 	if (m == NULL)
 		m = add_file(s, path);
 	if (m == NULL)
 		return false;
 	m->seen = true;
-	if (stat(path, &now) != 0)
-		memset(&now, 0, sizeof(now));
-	m->is_changed = m->is_changed || !is_same(&now, &m->sig);
+	m->is_changed = m->is_changed || !is_same(now, &m->sig);
 	return true;
 }
 
@@ -335,6 +332,16 @@ static bool is_manifest(const char *name)
 		    strcmp(name + len - strlen(tails[i]), tails[i]) == 0)
 			return true;
 	return false;
+}
+
+/* All zeroes of what is not there. */
+static struct stat stat_of(const char *path)
+{
+	struct stat now;
+
+	if (stat(path, &now) != 0)
+		memset(&now, 0, sizeof(now));
+	return now;
 }
 
 /* A folder that cannot be read now: what is known to be in it stays. */
@@ -358,10 +365,10 @@ static bool see_folder(struct store *s, DIR *dir, const char *path)
 		int n = snprintf(full, sizeof(full), "%s/%s", path,
 		    entry->d_name);
 
-		if (!is_manifest(entry->d_name) || n >= (int)sizeof(full) ||
-		    (stat(full, &st) == 0 && S_ISDIR(st.st_mode)))
+		if (!is_manifest(entry->d_name) || n >= (int)sizeof(full))
 			continue;
-		if (!see_file(s, full))
+		st = stat_of(full);
+		if (!S_ISDIR(st.st_mode) && !see_file(s, full, &st))
 			return false;
 	}
 	if (errno != 0)
@@ -372,12 +379,14 @@ static bool see_folder(struct store *s, DIR *dir, const char *path)
 static bool see(struct store *s, const char *path)
 {
 	DIR *dir = opendir(path);
+	struct stat st;
 	bool ok;
 
 	if (dir == NULL) {
 		if (errno != ENOTDIR)
 			keep_folder(s, path);
-		return see_file(s, path);	/* or why it cannot be read */
+		st = stat_of(path);
+		return see_file(s, path, &st);	/* or why it cannot be read */
 	}
 	ok = see_folder(s, dir, path);
 	closedir(dir);
