@@ -10,19 +10,17 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "follow.h"
+#include "passes.h"
 #include "log.h"
 #include "sd_notify.h"
 #include "setup.h"
 #include "watch.h"
 
-enum { WATCHES_MAX = 64 };
-
 struct watcher {
 	struct setup setup;
 	struct ev_loop *loop;
-	struct follow *follow;
-	struct watch *watches[WATCHES_MAX];
+	struct passes *passes;
+	struct watch *watches[PATHS_MAX];
 	size_t n_watches;
 	ev_signal stop[2], again;
 };
@@ -45,7 +43,7 @@ static void on_change(void *data)
 {
 	struct watcher *w = data;
 
-	follow_change(w->follow);
+	passes_change(w->passes);
 }
 
 static void on_stop(EV_P_ ev_signal *signal, int revents)
@@ -80,7 +78,7 @@ static bool start_watches(struct watcher *w)
 {
 	const struct flags *f = w->setup.flags;
 
-	for (size_t i = 0; i < f->n_paths && i < WATCHES_MAX; i++) {
+	for (size_t i = 0; i < f->n_paths; i++) {
 		w->watches[i] = watch_start(w->loop, f->paths[i], on_change, w);
 		if (w->watches[i] == NULL)
 			return false;
@@ -93,8 +91,8 @@ static bool start_watches(struct watcher *w)
 static bool start(struct watcher *w)
 {
 	w->loop = ev_loop_new(EVFLAG_AUTO);
-	w->follow = w->loop != NULL ? follow_new(w->loop, &w->setup) : NULL;
-	if (w->follow == NULL)
+	w->passes = w->loop != NULL ? passes_new(w->loop, &w->setup) : NULL;
+	if (w->passes == NULL)
 		return false;
 	start_signals(w);
 	return start_watches(w);
@@ -104,8 +102,8 @@ static void stop(struct watcher *w)
 {
 	for (size_t i = 0; i < w->n_watches; i++)
 		watch_stop(w->watches[i]);
-	if (w->follow != NULL)
-		follow_free(w->follow);
+	if (w->passes != NULL)
+		passes_free(w->passes);
 	if (w->loop != NULL)
 		ev_loop_destroy(w->loop);
 }
@@ -122,12 +120,12 @@ int cmd_watch(const struct flags *flags)
 		log_set_level(LOG_LEVEL_DEBUG);
 	if (start(&w)) {
 		code = COMMAND_OK;
-		follow_begin(w.follow);
+		passes_begin(w.passes);
 		/* What changed between loading and watching is not missed. */
-		follow_change(w.follow);
+		passes_change(w.passes);
 		sd_notify_send(getenv("NOTIFY_SOCKET"), "READY=1");
 		ev_run(w.loop, 0);
-		follow_end(w.follow);
+		passes_end(w.passes);
 	}
 	stop(&w);
 	setup_close(&w.setup);

@@ -15,6 +15,8 @@ enum {
 	COMMAND_FAILED = 2,	/* usage, or something unreadable */
 };
 
+enum { PATHS_MAX = 64 };	/* of -f */
+
 struct flags {
 	const char *command;
 	const char **paths;	/* -f: manifests, files or folders */

@@ -16,7 +16,6 @@ struct store;
 struct plan_input {
 	struct store *store;		/* sorted as it is read; not changed */
 	const char *controller;		/* controllerName of our GatewayClasses */
-	unsigned haproxy;		/* version: 206 is 2.6, 302 is 3.2 */
 	/* Plan no route but HTTPRoutes and GRPCRoutes of these; NULL: all. */
 	const struct hostnames *only;
 };

@@ -24,7 +24,7 @@ int translate(struct store *store, const char *controller,
     const struct render_options *options, struct translation *out)
 {
 	const struct plan_input in = { .store = store,
-		.controller = controller, .haproxy = options->haproxy_version };
+		.controller = controller };
 	int err;
 
 	*out = (struct translation){ .arena = arena_new(FIRST_BYTES,
@@ -56,7 +56,8 @@ static size_t count_names(const struct objects *changed)
 	for (size_t i = 0; i < changed->n; i++) {
 		const struct route *r = (const void *)changed->items[i];
 
-		if (r->o.kind != KIND_HTTP_ROUTE || r->n_hostnames == 0)
+		if ((r->o.kind != KIND_HTTP_ROUTE &&
+			r->o.kind != KIND_GRPC_ROUTE) || r->n_hostnames == 0)
 			return 0;
 		for (size_t k = 0; k < r->n_hostnames; k++)
 			if (r->hostnames[k][0] == '*')
@@ -101,8 +102,7 @@ struct output *translate_ahead(struct store *store, const char *controller,
 	struct arena *arena = arena_new(FIRST_BYTES, BYTES_MAX);
 	struct hostnames hosts;
 	const struct plan_input in = { .store = store,
-		.controller = controller, .haproxy = options->haproxy_version,
-		.only = &hosts };
+		.controller = controller, .only = &hosts };
 	struct plan_problems problems = { .items = NULL };
 	struct output *out = NULL;
 	struct statuses statuses;

@@ -30,10 +30,10 @@ void translation_free(struct translation *t);
 
 /*
  * Part of what translate() would make, in a time that does not grow with the rest: when
- * all that changed in the store are HTTPRoutes of hostnames without wildcards, the maps'
- * entries of these hostnames and what they lead to. NULL: it is something else, or
- * conditional, or there is no memory. The output is the caller's; good for
- * apply_ahead() only.
+ * all that changed in the store are HTTPRoutes and GRPCRoutes of hostnames without
+ * wildcards, the maps' entries of these hostnames and what they lead to. NULL: it is
+ * something else, or conditional, or there is no memory. The output is the caller's; good
+ * for apply_ahead() only.
  */
 struct output *translate_ahead(struct store *store, const char *controller,
     const struct render_options *options);

@@ -10,7 +10,7 @@
 
 #define CONTROLLER "haproxy-epp.io/gateway-controller"
 
-enum { PATHS_MAX = 64, LONG_VERSION = 256, LONG_CONTROLLER,
+enum { LONG_VERSION = 256, LONG_CONTROLLER,
 	LONG_AGENT, LONG_FEEDBACK, LONG_SPOE, LONG_LUA };
 
 static const struct {

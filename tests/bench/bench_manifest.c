@@ -87,7 +87,7 @@ static void ours(struct span text, size_t n, int64_t us[WAYS])
 	struct store *store = store_new();
 	struct arena *arena = arena_new(1 << 20, (size_t)1 << 32);
 	struct plan_input in = { .store = store,
-		.controller = "example.com/epp", .haproxy = 206 };
+		.controller = "example.com/epp" };
 	struct statuses statuses;
 	struct fault why = { 0 };
 	struct plan plan;

@@ -75,7 +75,7 @@ static void check_statuses(const struct statuses *all)
 static struct buf plan_of(struct store *store)
 {
 	struct plan_input in = { .store = store,
-		.controller = "haproxy-epp.io/gateway-controller", .haproxy = 206 };
+		.controller = "haproxy-epp.io/gateway-controller" };
 	struct arena *arena = arena_new(4096, 1 << 28);
 	struct statuses statuses;
 	struct plan plan;

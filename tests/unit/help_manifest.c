@@ -22,7 +22,7 @@ struct made made_of(const char *const *texts, size_t n)
 	struct made m = { .store = store_new(),
 		.arena = arena_new(1 << 16, 1 << 28) };
 	struct plan_input in = { .store = m.store,
-		.controller = "example.com/epp", .haproxy = 206 };
+		.controller = "example.com/epp" };
 
 	for (size_t i = 0; i < n; i++) {
 		struct fault why = { 0 };

@@ -470,7 +470,7 @@ static int plan_within(struct store *store, struct arena *arena, struct buf *out
 {
 	struct made m = { .store = store, .arena = arena };
 	struct plan_input in = { .store = store,
-		.controller = "haproxy-epp.io/gateway-controller", .haproxy = 206 };
+		.controller = "haproxy-epp.io/gateway-controller" };
 	int err = plan_make(&in, m.arena, &m.plan, &m.statuses);
 
 	buf_init(out, 64 << 20);

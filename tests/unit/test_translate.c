@@ -52,13 +52,24 @@ static void put(struct store *s, unsigned file, const char *text)
 		fail_msg("%s\n%s", fault_text(&why, said, sizeof(said)), text);
 }
 
-static void put_rule(struct buf *b, struct rng *rng, bool is_conditional)
+static void put_match(struct buf *b, struct rng *rng, bool is_grpc,
+    bool is_conditional)
 {
-	buf_printf(b, "  - matches:\n    - path: {type: %s, value: %s}\n",
-	    rng_below(rng, 4) == 0 ? "Exact" : "PathPrefix",
-	    paths[rng_below(rng, N_PATHS)]);
-	if (is_conditional)
-		buf_puts(b, "      method: GET\n");
+	buf_puts(b, "  - matches:\n");
+	if (is_grpc)
+		buf_printf(b, "    - method: {service: s%u, method: m}\n%s",
+		    (unsigned)rng_below(rng, 3), is_conditional ?
+		    "      headers: [{name: x, value: y}]\n" : "");
+	else
+		buf_printf(b, "    - path: {type: %s, value: %s}\n%s",
+		    rng_below(rng, 4) == 0 ? "Exact" : "PathPrefix",
+		    paths[rng_below(rng, N_PATHS)], is_conditional ?
+		    "      method: GET\n" : "");
+}
+
+static void put_rule(struct buf *b, struct rng *rng, bool is_grpc)
+{
+	put_match(b, rng, is_grpc, rng_below(rng, 40) == 0);
 	if (rng_below(rng, 3) == 0)
 		buf_printf(b, "    filters:\n    - type: RequestHeaderModifier\n"
 		    "      requestHeaderModifier: {set: [{name: x, value: "
@@ -75,20 +86,22 @@ static void change(struct store *s, struct rng *rng)
 	unsigned file = (unsigned)rng_below(rng, FILES);
 	size_t n_hosts = rng_below(rng, 30) == 0 ? 0 : 1 + rng_below(rng, 2);
 	bool is_wild = rng_below(rng, 12) == 0;
+	bool is_grpc = file % 6 == 0;
 	struct buf b;
 
 	buf_init(&b, 1 << 16);
 	if (rng_below(rng, 5) > 0) {
 		buf_printf(&b, "apiVersion: gateway.networking.k8s.io/v1\n"
-		    "kind: HTTPRoute\nmetadata: {name: r%u}\nspec:\n"
-		    "  parentRefs: [{name: gw}]\n", file);
+		    "kind: %sRoute\nmetadata: {name: r%u}\nspec:\n"
+		    "  parentRefs: [{name: gw}]\n", is_grpc ? "GRPC" : "HTTP",
+		    file);
 		buf_printf(&b, "%s", n_hosts > 0 ? "  hostnames:\n" : "");
 		for (size_t i = 0; i < n_hosts; i++)
 			buf_printf(&b, "  - \"%s\"\n", hosts[rng_below(rng,
 			    is_wild ? N_HOSTS : N_PLAIN)]);
 		buf_puts(&b, "  rules:\n");
 		for (uint32_t i = 1 + rng_below(rng, 2); i-- > 0;)
-			put_rule(&b, rng, rng_below(rng, 40) == 0);
+			put_rule(&b, rng, is_grpc);
 	}
 	buf_put(&b, "", 1);
 	put(s, file, b.data);
@@ -183,12 +196,23 @@ static bool is_plain(const struct store *store)
 	return changed.n > 0;
 }
 
+static bool has_grpc(const struct store *store)
+{
+	struct objects changed;
+	bool any = false;
+
+	store_changes(store, &changed);
+	for (size_t i = 0; i < changed.n; i++)
+		any |= changed.items[i]->kind == KIND_GRPC_ROUTE;
+	return any;
+}
+
 static void test_what_is_ahead_is_what_the_whole_says(void **state)
 {
 	struct render_options options = render_defaults;
 	struct store *store = store_new();
 	struct rng rng = { 5 };
-	size_t n_ahead = 0, n_whole = 0;
+	size_t n_ahead = 0, n_whole = 0, n_grpc = 0;
 
 	(void)state;
 	put(store, 1000, manifest_class);
@@ -210,14 +234,16 @@ static void test_what_is_ahead_is_what_the_whole_says(void **state)
 		}
 		n_ahead += part != NULL;
 		n_whole += part == NULL;
+		n_grpc += part != NULL && has_grpc(store);
 		output_free(part);
 		translation_free(&t);
 		store_forget_changes(store);
 		store_sweep(store);
 	}
-	/* Both ways were gone. */
+	/* Both ways were gone, with both kinds. */
 	assert_true(n_ahead > ROUNDS / 4);
 	assert_true(n_whole > ROUNDS / 20);
+	assert_true(n_grpc > ROUNDS / 20);
 	store_free(store);
 }
 

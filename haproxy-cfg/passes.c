@@ -1,8 +1,8 @@
 /*
- * follow.c - one thing at a time in the background, in this order: a pass translates,
+ * passes.c - one thing at a time in the background, in this order: a pass translates,
  * then stages; later what people read is written
  */
-#include "follow.h"
+#include "passes.h"
 
 #include <ev.h>
 #include <malloc.h>
@@ -21,7 +21,7 @@
 #include "status.h"
 #include "store.h"
 
-struct follow {
+struct passes {
 	struct setup *setup;
 	struct ev_loop *loop;
 	struct apply *apply;
@@ -76,64 +76,64 @@ static void log_report(const struct apply_report *r)
 		    r->text[0] != '\0' ? "\"" : "");
 }
 
-static void set_timer(struct follow *f, ev_timer *timer, double seconds)
+static void set_timer(struct passes *p, ev_timer *timer, double seconds)
 {
-	ev_now_update(f->loop);
-	ev_timer_stop(f->loop, timer);
+	ev_now_update(p->loop);
+	ev_timer_stop(p->loop, timer);
 	ev_timer_set(timer, seconds, 0.);
-	ev_timer_start(f->loop, timer);
+	ev_timer_start(p->loop, timer);
 }
 
-static void start_pass(struct follow *f);
-static void next(struct follow *f);
+static void start_pass(struct passes *p);
+static void next(struct passes *p);
 
 /* ---- for people ------------------------------------------------------------------- */
 
-static void forget_told(struct follow *f)
+static void forget_told(struct passes *p)
 {
-	if (f->has_told)
-		translation_free(&f->told);
-	f->has_told = false;
+	if (p->has_told)
+		translation_free(&p->told);
+	p->has_told = false;
 }
 
 static void tell(void *data)
 {
-	struct follow *f = data;
+	struct passes *p = data;
 
-	apply_tidy(f->apply);
-	f->err = setup_write_status(f->setup, &f->told, true);
+	apply_tidy(p->apply);
+	p->err = setup_write_status(p->setup, &p->told, true);
 }
 
 static void on_told(void *data)
 {
-	struct follow *f = data;
+	struct passes *p = data;
 
-	if (f->err != 0)
-		log_error("status", "dir=%s error=\"%s\"", f->setup->dir,
-		    strerror(-f->err));
-	f->told_ms = clock_ms();
-	forget_told(f);
+	if (p->err != 0)
+		log_error("status", "dir=%s error=\"%s\"", p->setup->dir,
+		    strerror(-p->err));
+	p->told_ms = clock_ms();
+	forget_told(p);
 	/* What came meanwhile can be put ahead only as long as it is remembered. */
-	if (f->ahead_ms == 0)
-		store_sweep(f->setup->store);
-	set_timer(f, &f->trim, TRIM_S);
-	next(f);
+	if (p->ahead_ms == 0)
+		store_sweep(p->setup->store);
+	set_timer(p, &p->trim, TRIM_S);
+	next(p);
 }
 
-static void start_tell(struct follow *f)
+static void start_tell(struct passes *p)
 {
-	ev_timer_stop(f->loop, &f->tell);
-	background_start(f->background, tell, on_told, f);
+	ev_timer_stop(p->loop, &p->tell);
+	background_start(p->background, tell, on_told, p);
 }
 
 static void on_tell(EV_P_ ev_timer *timer, int revents)
 {
-	struct follow *f = timer->data;
+	struct passes *p = timer->data;
 
 	(void)loop;
 	(void)revents;
-	if (f->has_told && !background_is_busy(f->background))
-		start_tell(f);
+	if (p->has_told && !background_is_busy(p->background))
+		start_tell(p);
 }
 
 /* Plans come and go, and are large; not while one follows the other. */
@@ -147,31 +147,31 @@ static void on_trim(EV_P_ ev_timer *timer, int revents)
 
 /* ---- HAProxy ---------------------------------------------------------------------- */
 
-static void set_due(struct follow *f)
+static void set_due(struct passes *p)
 {
-	int64_t due = apply_due_ms(f->apply), left = due - clock_ms();
+	int64_t due = apply_due_ms(p->apply), left = due - clock_ms();
 
 	if (due < 0)
-		ev_timer_stop(f->loop, &f->due);
+		ev_timer_stop(p->loop, &p->due);
 	else
-		set_timer(f, &f->due, left > 0 ? (double)left / 1000. :
+		set_timer(p, &p->due, left > 0 ? (double)left / 1000. :
 		    SOON_S);
 }
 
 static void on_due(EV_P_ ev_timer *timer, int revents)
 {
-	struct follow *f = timer->data;
+	struct passes *p = timer->data;
 	struct apply_report report;
 
 	(void)loop;
 	(void)revents;
-	if (background_is_busy(f->background))
+	if (background_is_busy(p->background))
 		return;		/* next() sets it anew */
-	apply_tick(f->apply, clock_ms(), &report);
+	apply_tick(p->apply, clock_ms(), &report);
 	if (report.reloaded || report.result == APPLY_REFUSED ||
 	    report.result == APPLY_FAILED)
 		log_report(&report);
-	set_due(f);
+	set_due(p);
 }
 
 /* Nobody's lines: then it is every Gateway's trouble. */
@@ -200,109 +200,109 @@ static int64_t clamp(int64_t ms, int64_t low, int64_t high)
 	return ms < low ? low : ms > high ? high : ms;
 }
 
-static void owe_whole(struct follow *f, int64_t now)
+static void owe_whole(struct passes *p, int64_t now)
 {
-	int64_t quiet = clamp(2 * f->whole_ms, QUIET_MIN_MS, QUIET_MAX_MS);
-	int64_t within = clamp(10 * f->whole_ms, WITHIN_MIN_MS, WITHIN_MAX_MS);
+	int64_t quiet = clamp(2 * p->whole_ms, QUIET_MIN_MS, QUIET_MAX_MS);
+	int64_t within = clamp(10 * p->whole_ms, WITHIN_MIN_MS, WITHIN_MAX_MS);
 
-	if (f->ahead_ms == 0)
-		f->ahead_ms = now;
-	within = clamp(f->ahead_ms + within - now, 1, quiet);
-	set_timer(f, &f->whole, (double)within / 1000.);
+	if (p->ahead_ms == 0)
+		p->ahead_ms = now;
+	within = clamp(p->ahead_ms + within - now, 1, quiet);
+	set_timer(p, &p->whole, (double)within / 1000.);
 }
 
 /* The background is free: what is due now, and when the rest is. */
-static void next(struct follow *f)
+static void next(struct passes *p)
 {
-	bool is_late = f->has_told && clock_ms() > f->told_ms + TELL_WITHIN_MS;
+	bool is_late = p->has_told && clock_ms() > p->told_ms + TELL_WITHIN_MS;
 
-	if (f->again && is_late) {
-		start_tell(f);
-	} else if (f->again) {
-		start_pass(f);
+	if (p->again && is_late) {
+		start_tell(p);
+	} else if (p->again) {
+		start_pass(p);
 	} else {
-		set_due(f);
-		if (f->has_told)
-			set_timer(f, &f->tell, TELL_S);
+		set_due(p);
+		if (p->has_told)
+			set_timer(p, &p->tell, TELL_S);
 	}
 }
 
 static void stage(void *data)
 {
-	struct follow *f = data;
+	struct passes *p = data;
 
-	apply_stage(f->apply);
+	apply_stage(p->apply);
 }
 
 static void on_staged(void *data)
 {
-	struct follow *f = data;
+	struct passes *p = data;
 	struct apply_report report;
 
 	/* What was put ahead meanwhile is not in the files of a reload. */
-	if (!apply_end(f->apply, clock_ms(), &report))
-		f->again = f->holds = true;
-	f->told = f->made;
-	f->has_told = true;
+	if (!apply_end(p->apply, clock_ms(), &report))
+		p->again = p->holds = true;
+	p->told = p->made;
+	p->has_told = true;
 	if (report.result == APPLY_REFUSED)
-		refuse(&f->told, &report);
+		refuse(&p->told, &report);
 	log_report(&report);
-	f->whole_ms = clock_ms() - f->from_ms;
-	next(f);
+	p->whole_ms = clock_ms() - p->from_ms;
+	next(p);
 }
 
 static void translate_snapshot(void *data)
 {
-	struct follow *f = data;
-	const struct setup *s = f->setup;
+	struct passes *p = data;
+	const struct setup *s = p->setup;
 
-	f->err = translate(f->snapshot, s->flags->controller, &s->options,
-	    &f->made);
+	p->err = translate(p->snapshot, s->flags->controller, &s->options,
+	    &p->made);
 }
 
 static void on_translated(void *data)
 {
-	struct follow *f = data;
+	struct passes *p = data;
 	struct output *output;
 
-	store_free(f->snapshot);
-	if (f->err != 0) {
+	store_free(p->snapshot);
+	if (p->err != 0) {
 		log_error("translate", "error=\"no memory\"");
-		owe_whole(f, clock_ms());
-		next(f);
+		owe_whole(p, clock_ms());
+		next(p);
 		return;
 	}
-	output = f->made.output;
-	f->made.output = NULL;
-	apply_begin(f->apply, output, clock_ms());
-	background_start(f->background, stage, on_staged, f);
+	output = p->made.output;
+	p->made.output = NULL;
+	apply_begin(p->apply, output, clock_ms());
+	background_start(p->background, stage, on_staged, p);
 }
 
 /* What is declared now is read by it, so that what changes from now on is the rest. */
-static void start_pass(struct follow *f)
+static void start_pass(struct passes *p)
 {
-	struct store *store = f->setup->store;
+	struct store *store = p->setup->store;
 
-	f->again = background_is_busy(f->background);
-	if (f->again)
+	p->again = background_is_busy(p->background);
+	if (p->again)
 		return;
-	f->holds = false;
-	forget_told(f);
-	ev_timer_stop(f->loop, &f->tell);
-	ev_timer_stop(f->loop, &f->whole);
-	f->ahead_ms = 0;
-	f->from_ms = clock_ms();
+	p->holds = false;
+	forget_told(p);
+	ev_timer_stop(p->loop, &p->tell);
+	ev_timer_stop(p->loop, &p->whole);
+	p->ahead_ms = 0;
+	p->from_ms = clock_ms();
 	store_forget_changes(store);
 	store_sweep(store);
-	apply_expect(f->apply);
-	f->snapshot = store_snapshot(store);
-	if (f->snapshot != NULL) {
-		background_start(f->background, translate_snapshot,
-		    on_translated, f);
+	apply_expect(p->apply);
+	p->snapshot = store_snapshot(store);
+	if (p->snapshot != NULL) {
+		background_start(p->background, translate_snapshot,
+		    on_translated, p);
 		return;
 	}
 	log_error("translate", "error=\"no memory\"");
-	owe_whole(f, f->from_ms);
+	owe_whole(p, p->from_ms);
 }
 
 /* ---- ahead of the whole ----------------------------------------------------------- */
@@ -315,101 +315,101 @@ static void on_whole(EV_P_ ev_timer *timer, int revents)
 }
 
 /* New routes and paths have traffic in a fraction of the time that all of them take. */
-static bool get_ahead(struct follow *f)
+static bool get_ahead(struct passes *p)
 {
-	const struct setup *s = f->setup;
+	const struct setup *s = p->setup;
 	int64_t now = clock_ms();
 	struct apply_report report;
 	struct output *part;
 	bool done;
 
-	if (f->holds)
+	if (p->holds)
 		return false;
 	part = translate_ahead(s->store, s->flags->controller, &s->options);
-	done = part != NULL && apply_ahead(f->apply, part, now, &report);
+	done = part != NULL && apply_ahead(p->apply, part, now, &report);
 	output_free(part);
 	if (!done)
 		return false;
 	log_debug("apply.ahead", "maps=%zu", report.map_changes);
-	owe_whole(f, now);
+	owe_whole(p, now);
 	return true;
 }
 
-void follow_change(struct follow *f)
+void passes_change(struct passes *p)
 {
-	const struct flags *flags = f->setup->flags;
+	const struct flags *flags = p->setup->flags;
 	bool changed = false;
 
-	if (store_sync(f->setup->store, flags->paths, flags->n_paths, &changed)
+	if (store_sync(p->setup->store, flags->paths, flags->n_paths, &changed)
 	    != 0) {
 		log_error("store", "error=\"no memory\"");
 		return;
 	}
-	setup_tell_bad_files(f->setup);
-	if (changed && !get_ahead(f))
-		start_pass(f);
+	setup_tell_bad_files(p->setup);
+	if (changed && !get_ahead(p))
+		start_pass(p);
 }
 
 /* ---- from start to stop ------------------------------------------------------------- */
 
 /* What ends may start another. */
-static void wait_for_all(struct follow *f)
+static void wait_for_all(struct passes *p)
 {
-	while (background_is_busy(f->background))
-		background_wait(f->background);
+	while (background_is_busy(p->background))
+		background_wait(p->background);
 }
 
-void follow_begin(struct follow *f)
+void passes_begin(struct passes *p)
 {
-	start_pass(f);
-	wait_for_all(f);
+	start_pass(p);
+	wait_for_all(p);
 }
 
-void follow_end(struct follow *f)
+void passes_end(struct passes *p)
 {
-	wait_for_all(f);
-	if (f->ahead_ms != 0)
-		start_pass(f);
-	wait_for_all(f);
-	if (f->has_told)
-		start_tell(f);
-	wait_for_all(f);
+	wait_for_all(p);
+	if (p->ahead_ms != 0)
+		start_pass(p);
+	wait_for_all(p);
+	if (p->has_told)
+		start_tell(p);
+	wait_for_all(p);
 }
 
-struct follow *follow_new(struct ev_loop *loop, struct setup *setup)
+struct passes *passes_new(struct ev_loop *loop, struct setup *setup)
 {
-	struct follow *f = calloc(1, sizeof(*f));
+	struct passes *p = calloc(1, sizeof(*p));
 	const struct flags *flags = setup->flags;
 
-	if (f == NULL)
+	if (p == NULL)
 		return NULL;
-	f->setup = setup;
-	f->loop = loop;
-	f->told_ms = clock_ms();
-	f->background = background_new(loop);
-	f->apply = apply_new(&(struct apply_options){ .dir = setup->dir,
+	p->setup = setup;
+	p->loop = loop;
+	p->told_ms = clock_ms();
+	p->background = background_new(loop);
+	p->apply = apply_new(&(struct apply_options){ .dir = setup->dir,
 	    .haproxy = flags->haproxy, .socket = flags->socket,
 	    .master = flags->master,
 	    .reload_interval_ms = APPLY_RELOAD_INTERVAL_MS });
-	ev_timer_init(&f->due, on_due, 0., 0.);
-	ev_timer_init(&f->whole, on_whole, 0., 0.);
-	ev_timer_init(&f->tell, on_tell, 0., 0.);
-	ev_timer_init(&f->trim, on_trim, 0., 0.);
-	f->due.data = f->whole.data = f->tell.data = f->trim.data = f;
-	if (f->background != NULL && f->apply != NULL)
-		return f;
-	follow_free(f);
+	ev_timer_init(&p->due, on_due, 0., 0.);
+	ev_timer_init(&p->whole, on_whole, 0., 0.);
+	ev_timer_init(&p->tell, on_tell, 0., 0.);
+	ev_timer_init(&p->trim, on_trim, 0., 0.);
+	p->due.data = p->whole.data = p->tell.data = p->trim.data = p;
+	if (p->background != NULL && p->apply != NULL)
+		return p;
+	passes_free(p);
 	return NULL;
 }
 
-void follow_free(struct follow *f)
+void passes_free(struct passes *p)
 {
-	ev_timer *timers[] = { &f->due, &f->whole, &f->tell, &f->trim };
+	ev_timer *timers[] = { &p->due, &p->whole, &p->tell, &p->trim };
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++)
-		ev_timer_stop(f->loop, timers[i]);
-	background_free(f->background);
-	forget_told(f);
-	apply_free(f->apply);
-	free(f);
+		ev_timer_stop(p->loop, timers[i]);
+	background_free(p->background);
+	forget_told(p);
+	apply_free(p->apply);
+	free(p);
 }

@@ -1,5 +1,5 @@
 /*
- * follow.h - what a change of the manifests sets off
+ * passes.h - what a change of the manifests sets off
  *
  * What can be put ahead (translate_ahead(), apply_ahead()) gets traffic at once. The
  * whole follows in the background, from a snapshot of the store, while the loop takes
@@ -11,18 +11,18 @@
 #pragma once
 
 struct ev_loop;
-struct follow;
+struct passes;
 struct setup;
 
 /* Of a setup that was opened, and outlives it. NULL without memory. */
-struct follow *follow_new(struct ev_loop *loop, struct setup *setup);
-void follow_free(struct follow *f);
+struct passes *passes_new(struct ev_loop *loop, struct setup *setup);
+void passes_free(struct passes *p);
 
 /* The first pass; waits until HAProxy is there, or said why not. */
-void follow_begin(struct follow *f);
+void passes_begin(struct passes *p);
 
 /* Manifests may have changed: reads those that did. */
-void follow_change(struct follow *f);
+void passes_change(struct passes *p);
 
 /* What is owed still is done and written; then nothing is at work. */
-void follow_end(struct follow *f);
+void passes_end(struct passes *p);
