@@ -109,9 +109,13 @@ static const struct kv_stream_calls calls = {
 
 /* ---- life ---- */
 
+/* Of its first rank: the others have those behind it. */
 static uint16_t labelled_port(const struct home *h, const char *key,
     uint16_t otherwise)
 {
+	const unsigned long most = UINT16_MAX + 1 -
+	    h->pool->options->prefix.kv.ranks;
+
 	for (size_t i = 0; i < h->n_labels; i++) {
 		char *end;
 		unsigned long n;
@@ -119,11 +123,11 @@ static uint16_t labelled_port(const struct home *h, const char *key,
 		if (strcmp(h->labels[i].key, key) != 0)
 			continue;
 		n = strtoul(h->labels[i].value, &end, 10);
-		if (n > 0 && n <= UINT16_MAX && *end == '\0')
+		if (n > 0 && n <= most && *end == '\0')
 			return (uint16_t)n;
 		log_warn("kv.label", "pool=%s endpoint=%s label=%s value=\"%s\" "
-		    "err=\"no port\"", h->pool->name, h->name, key,
-		    h->labels[i].value);
+		    "want=\"1 to %lu\"", h->pool->name, h->name, key,
+		    h->labels[i].value, most);
 	}
 	return otherwise;
 }

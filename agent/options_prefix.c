@@ -47,10 +47,27 @@ static const struct conf_row kv_rows[] = {
 	  .help = "beginning of the topics wanted; not given: all" },
 };
 
+/* The last rank's port must be one, too. */
+static int check_kv(const struct conf_input *in, const struct conf *map,
+    void *out)
+{
+	const struct kv_options *o =
+	    &((const struct prefix_options *)out)->kv;
+	const char *key = o->port + o->ranks - 1 > UINT16_MAX ? "socketPort" :
+	    "replaySocketPort";
+
+	if (o->port + o->ranks - 1 <= UINT16_MAX &&
+	    o->replay_port + o->ranks - 1 <= UINT16_MAX)
+		return 0;
+	return conf_refuse_at(in, map, key, NULL, "%u at most: ranks are at "
+	    "ports in a row", UINT16_MAX + 1 - o->ranks);
+}
+
 static const struct conf_table kv_table = {
 	.what = "kvEvents",
 	.rows = kv_rows,
 	.n_rows = sizeof(kv_rows) / sizeof(*kv_rows),
+	.check = check_kv,
 };
 
 static const char *const apis[] = { "tokenize", "render", NULL };

@@ -252,6 +252,16 @@ static void test_a_label_that_is_no_port_is_not_believed(void **state)
 	}
 }
 
+/* Of two ranks the second would be at port 0. */
+static void test_a_label_leaves_room_for_all_ranks(void **state)
+{
+	(void)state;
+	options.prefix.kv.port = (uint16_t)(port - 1);
+	options.prefix.kv.ranks = 2;
+	set_endpoint("haproxy-epp/kv-events-port", "65535");
+	join();
+}
+
 /* A reload with the same options goes on hearing; with others it begins again. */
 static void test_a_reload_keeps_what_has_not_changed(void **state)
 {
@@ -291,6 +301,7 @@ int main(void)
 		TEST(test_garbage_empties_nothing),
 		TEST(test_an_endpoint_has_a_port_of_its_own),
 		TEST(test_a_label_that_is_no_port_is_not_believed),
+		TEST(test_a_label_leaves_room_for_all_ranks),
 		TEST(test_a_reload_keeps_what_has_not_changed),
 		TEST(test_ranks_are_ports_in_a_row),
 	};

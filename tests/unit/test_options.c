@@ -330,6 +330,11 @@ static const struct {
 	    "socketPort" },
 	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {ranks: 65}}}", 2,
 	    "ranks: 65", "1 to 64" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {ranks: 2,"
+	    " socketPort: 65535}}}", 2, "socketPort: 65535", "65534 at most" },
+	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {ranks: 3,"
+	    " replaySocketPort: 65534}}}", 2, "replaySocketPort: 65534",
+	    "65533 at most" },
 	{ "pools:\n- {name: p, file: /f, prefix: {tokenizer: {}}}", 2,
 	    "a tokenizer and without kvEvents", "kvEvents beside it" },
 	{ "pools:\n- {name: p, file: /f, prefix: {kvEvents: {}, tokenizer: {url:"
