@@ -199,6 +199,12 @@ static void evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
 		evict_one(p, h);
 }
 
+static void empty(struct prefix_index *p, struct holder *h)
+{
+	evict_to(p, h, 0);
+	h->has_answers = false;
+}
+
 uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h)
 {
 	uint32_t share = p->n_joined > 0 ? p->n_postings / p->n_joined :
@@ -341,7 +347,7 @@ static uint32_t insert_locked(struct prefix_index *p, uint16_t slot,
 		return 0;
 	if (was_sent && h->journal != NULL && n > 0)
 		prefix_note_sent(h, chain[n - 1], n, held);
-	if (held > 0 && held < n)
+	if (h->has_answers && held > 0 && held < n)
 		prefix_retire_answer(p, h, slot, chain[held - 1], n - held);
 	prefix_touch(p, h, leaf);	/* so that making room spares it */
 	prefix_make_room(p, h, n - held);
@@ -407,7 +413,7 @@ void prefix_leave(struct prefix_index *p, uint16_t slot)
 	pthread_mutex_lock(&p->lock);
 	h = &p->holders[slot];
 	must(h->joined);
-	evict_to(p, h, 0);
+	empty(p, h);
 	h->joined = false;
 	p->n_joined--;
 	pthread_mutex_unlock(&p->lock);
@@ -417,7 +423,7 @@ void prefix_purge(struct prefix_index *p, uint16_t slot)
 {
 	must(slot < p->n_slots);
 	pthread_mutex_lock(&p->lock);
-	evict_to(p, &p->holders[slot], 0);
+	empty(p, &p->holders[slot]);
 	pthread_mutex_unlock(&p->lock);
 }
 

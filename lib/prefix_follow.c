@@ -83,6 +83,7 @@ static void add_answer(struct prefix_index *p, struct holder *h, uint16_t slot,
 		if (id == 0)
 			break;
 		prefix_push_newest(p, h, id);
+		h->has_answers = true;
 		leaf = id;
 	}
 	prefix_touch(p, h, leaf);

@@ -38,6 +38,7 @@ struct holder {			/* one endpoint */
 	uint32_t newest, oldest;
 	uint32_t count, capacity;
 	bool joined;
+	bool has_answers;		/* since it was last empty */
 	struct journal *journal;	/* NULL: nobody follows it */
 };
 

@@ -300,6 +300,24 @@ static void test_an_answer_takes_room_until_it_is_text(void **state)
 	prefix_free(p);
 }
 
+static void test_an_answer_after_a_purge_becomes_text_too(void **state)
+{
+	struct prefix_index *p = tracked(100);
+	uint64_t chain[DEPTH];
+
+	(void)state;
+	chain_of(9, chain);
+	for (int i = 0; i < 2; i++) {
+		prefix_insert(p, 0, chain, 2, 0);
+		prefix_answered(p, 0, chain[1], 2);
+		assert_int_equal(prefix_count(p, 0), 4);
+		prefix_insert(p, 0, chain, 5, 2);
+		assert_int_equal(prefix_count(p, 0), 5);
+		prefix_purge(p, 0);
+	}
+	prefix_free(p);
+}
+
 static void test_answers_keep_to_the_capacity(void **state)
 {
 	(void)state;
@@ -355,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_a_claim_is_held_and_was_not_sent),
 		cmocka_unit_test(test_what_did_not_fit_is_counted),
 		cmocka_unit_test(test_an_answer_takes_room_until_it_is_text),
+		cmocka_unit_test(test_an_answer_after_a_purge_becomes_text_too),
 		cmocka_unit_test(test_answers_keep_to_the_capacity),
 		cmocka_unit_test(test_no_prompt_can_name_an_answer),
 	};
