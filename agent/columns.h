@@ -104,8 +104,7 @@ struct prompt_size {
 static inline struct prompt_size choice_prompt(const struct choice *c)
 {
 	return (struct prompt_size){
-		(float)((c->request->prompt_bytes + c->request->unseen_bytes) /
-		    PROMPT_TOKEN_BYTES),
+		(float)(request_prompt_bytes(c->request) / PROMPT_TOKEN_BYTES),
 		(float)(c->view->block_bytes / PROMPT_TOKEN_BYTES) };
 }
 

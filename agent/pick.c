@@ -98,7 +98,7 @@ static uint32_t tokens_of(const struct run *run)
 	const struct request *r = run->choice.request;
 	uint64_t held = (uint64_t)run->choice.matched[run->best[0]] *
 	    run->choice.view->block_bytes;
-	uint64_t bytes = r->prompt_bytes + r->unseen_bytes;
+	uint64_t bytes = request_prompt_bytes(r);
 	uint64_t tokens = bytes > held ? (bytes - held) / PROMPT_TOKEN_BYTES : 0;
 
 	return tokens < TOKENS_MAX ? (uint32_t)tokens : TOKENS_MAX;

@@ -76,6 +76,12 @@ struct request {
 	const char *message;	/* why, for the client; static or in the arena */
 };
 
+/* Of the prompt, seen or not: what of a body is behind the cut is prompt, or nearly. */
+static inline uint64_t request_prompt_bytes(const struct request *r)
+{
+	return r->prompt_bytes + r->unseen_bytes;
+}
+
 /* The first header of that name, for plugins. False: there is none. */
 bool request_header(const struct request *r, const char *name,
     struct span *value);

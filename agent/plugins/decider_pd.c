@@ -41,7 +41,7 @@ static const struct conf_table table = {
 
 static uint64_t prompt_tokens(const struct request *r)
 {
-	return (r->prompt_bytes + r->unseen_bytes + PROMPT_TOKEN_BYTES - 1) /
+	return (request_prompt_bytes(r) + PROMPT_TOKEN_BYTES - 1) /
 	    PROMPT_TOKEN_BYTES;
 }
 

@@ -81,7 +81,7 @@ static bool parse_range(const char *text, struct range *r)
 
 static uint64_t length_of(const struct request *r)
 {
-	return (r->prompt_bytes + r->unseen_bytes) / PROMPT_TOKEN_BYTES;
+	return request_prompt_bytes(r) / PROMPT_TOKEN_BYTES;
 }
 
 static bool is_within(const struct range *r, uint64_t length)
