@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "span.h"
+
 struct conf_table;
 struct endpoint;
 struct endpoint_view;
@@ -159,6 +161,15 @@ struct handler_names {
 	const struct used_decider *deciders;	/* as long as the profiles live */
 	size_t n_deciders;
 };
+
+static inline const struct profile *profile_find(const struct profile *profiles,
+    size_t n, struct span name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_is_text(name, profiles[i].name))
+			return &profiles[i];
+	return NULL;
+}
 
 /* A name that stands for nothing, and what it should be; NULLs: all is well. */
 struct unbound {

@@ -7,15 +7,6 @@
 
 /* ---- names ---- */
 
-static const struct profile *find_profile(const struct handler_names *names,
-    const char *name)
-{
-	for (size_t i = 0; i < names->n_profiles; i++)
-		if (strcmp(names->profiles[i].name, name) == 0)
-			return &names->profiles[i];
-	return NULL;
-}
-
 static const struct used_decider *find_decider(
     const struct handler_names *names, const char *name)
 {
@@ -53,7 +44,8 @@ struct unbound disagg_bind(void *params, const struct handler_names *names)
 	for (size_t i = 0; i < N_STAGES; i++) {
 		const char *name = p->decider_names[i];
 
-		p->profiles[i] = find_profile(names, p->profile_names[i]);
+		p->profiles[i] = profile_find(names->profiles,
+		    names->n_profiles, span_of(p->profile_names[i]));
 		if (name == NULL)
 			continue;
 		p->deciders[i] = find_decider(names, name);
