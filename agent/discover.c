@@ -8,7 +8,6 @@
  */
 #include "discover.h"
 
-#include <arpa/inet.h>
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,14 +131,6 @@ static struct host *find_host(const struct set *s, const char *name)
 	    by_host_name);
 }
 
-static bool is_numeric(const char *host)
-{
-	unsigned char bytes[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, host, bytes) == 1 ||
-	    inet_pton(AF_INET6, host, bytes) == 1;
-}
-
 /* Numeric hosts are their own address; what is left without is a name. */
 static bool collect_hosts(struct set *s)
 {
@@ -151,7 +142,7 @@ static bool collect_hosts(struct set *s)
 	for (size_t i = 0; i < s->n; i++) {
 		struct endpoint_spec *spec = &s->specs[i];
 
-		if (spec->address == NULL && is_numeric(spec->host))
+		if (spec->address == NULL && resolver_is_numeric(spec->host))
 			spec->address = spec->host;
 		if (spec->address == NULL)
 			s->hosts[n++].name = spec->host;

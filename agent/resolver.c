@@ -45,6 +45,14 @@ struct resolver {
 	struct answer *answers, **answers_tail;
 };
 
+bool resolver_is_numeric(const char *host)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, bytes) == 1 ||
+	    inet_pton(AF_INET6, host, bytes) == 1;
+}
+
 static bool is_less(const struct addrinfo *a, const struct addrinfo *b)
 {
 	const struct sockaddr_in *a4 = (const void *)a->ai_addr;

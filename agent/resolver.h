@@ -23,6 +23,9 @@ typedef int resolver_lookup_f(const char *host, char address[INET6_ADDRSTRLEN]);
 typedef void resolver_answer_f(void *data, const char *host,
     const char *address);
 
+/* An address is its own: there is nothing to be asked. */
+bool resolver_is_numeric(const char *host);
+
 /* Asks the system: getaddrinfo(), then resolver_pick(). */
 resolver_lookup_f resolver_getaddrinfo;
 

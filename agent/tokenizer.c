@@ -3,7 +3,7 @@
  */
 #include "tokenizer.h"
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,21 +92,13 @@ static void forget_name(struct tokenizer *t)
 	t->address[0] = '\0';
 }
 
-static bool is_numeric(const char *host)
-{
-	unsigned char bytes[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, host, bytes) == 1 ||
-	    inet_pton(AF_INET6, host, bytes) == 1;
-}
-
 /* Numeric now, or by and by: DNS is asked for again every ten seconds. */
 static const char *address_of(struct tokenizer *t, const char *host,
     int64_t now_ms)
 {
 	const char *name;
 
-	if (is_numeric(host))
+	if (resolver_is_numeric(host))
 		return host;
 	if (t->name == NULL || strcmp(t->name, host) != 0) {
 		forget_name(t);
