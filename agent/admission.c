@@ -13,12 +13,9 @@
 
 static int by_name(const void *key, const void *entry)
 {
-	const struct span *name = key;
 	const struct objective_options *o = entry;
-	size_t len = strlen(o->name);
-	int c = memcmp(name->ptr, o->name, name->len < len ? name->len : len);
 
-	return c != 0 ? c : (name->len > len) - (name->len < len);
+	return span_compare(*(const struct span *)key, span_of(o->name));
 }
 
 int32_t admission_priority(const struct endpoint_view *view,

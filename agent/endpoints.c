@@ -17,13 +17,6 @@ uint64_t endpoint_label_id(const char *key)
 	return endpoint_value_id(span_of(key));
 }
 
-static int compare(struct span a, struct span b)
-{
-	int c = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-
-	return c != 0 ? c : (a.len > b.len) - (a.len < b.len);
-}
-
 const struct endpoint_view *fleet_find(const struct fleet *fleet,
     struct span pool)
 {
@@ -33,7 +26,7 @@ const struct endpoint_view *fleet_find(const struct fleet *fleet,
 		return NULL;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int c = compare(pool, span_of(fleet->pools[mid]->pool));
+		int c = span_compare(pool, span_of(fleet->pools[mid]->pool));
 
 		if (c == 0)
 			return fleet->pools[mid];
@@ -53,7 +46,7 @@ size_t endpoint_find(const struct endpoint_view *view, struct span name)
 		return view->n_endpoints;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int c = compare(name, view->endpoints[mid].name);
+		int c = span_compare(name, view->endpoints[mid].name);
 
 		if (c == 0)
 			return mid;

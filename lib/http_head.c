@@ -38,17 +38,6 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct span trim(struct span s)
-{
-	while (s.len != 0 && is_blank(*s.ptr)) {
-		s.ptr++;
-		s.len--;
-	}
-	while (s.len != 0 && is_blank(s.ptr[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 /* The next line off the front, without its CRLF or LF; false at no LF. */
 static bool take_line(struct span *rest, struct span *line)
 {
@@ -81,7 +70,7 @@ static bool take_element(struct span *list, struct span *element)
 		list->len -= element->len + 1;
 		list->ptr = comma + 1;
 	}
-	*element = trim(*element);
+	*element = span_trim(*element);
 	return true;
 }
 
@@ -172,7 +161,7 @@ static bool parse_field(struct span line, struct fields *f)
 		name.len++;
 	if (name.len == 0 || name.len == line.len || line.ptr[name.len] != ':')
 		return false;
-	value = trim((struct span){ line.ptr + name.len + 1,
+	value = span_trim((struct span){ line.ptr + name.len + 1,
 	    line.len - name.len - 1 });
 	if (has_control(value))
 		return false;

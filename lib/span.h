@@ -45,3 +45,25 @@ static inline bool span_has_suffix(struct span a, struct span tail)
 	    (tail.len == 0 ||
 		memcmp(a.ptr + a.len - tail.len, tail.ptr, tail.len) == 0);
 }
+
+/* As memcmp(), and what is a beginning of the other comes first. */
+static inline int span_compare(struct span a, struct span b)
+{
+	size_t both = a.len < b.len ? a.len : b.len;
+	int c = both > 0 ? memcmp(a.ptr, b.ptr, both) : 0;
+
+	return c != 0 ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Without spaces and tabs at both ends: optional whitespace, RFC 9110, 5.6.3. */
+static inline struct span span_trim(struct span s)
+{
+	while (s.len > 0 && (*s.ptr == ' ' || *s.ptr == '\t')) {
+		s.ptr++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.ptr[s.len - 1] == ' ' ||
+		s.ptr[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}

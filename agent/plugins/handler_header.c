@@ -34,34 +34,13 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-static struct span trimmed(struct span s)
-{
-	while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
-		s.ptr++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.ptr[s.len - 1] == ' ' ||
-		s.ptr[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
-static const struct profile *find(const struct profile *profiles, size_t n,
-    struct span name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (span_is_text(name, profiles[i].name))
-			return &profiles[i];
-	return NULL;
-}
-
 static struct unbound header_bind(void *params,
     const struct handler_names *names)
 {
 	const struct header_params *p = params;
 
-	if (names->n_profiles > 1 && find(names->profiles, names->n_profiles,
-		span_of(p->fallback)) == NULL)
+	if (names->n_profiles > 1 && profile_find(names->profiles,
+		names->n_profiles, span_of(p->fallback)) == NULL)
 		return (struct unbound){ p->fallback,
 			"a scheduling profile's name" };
 	return (struct unbound){ 0 };
@@ -80,10 +59,10 @@ static const struct profile *header_next(const struct stages *s,
 	if (all->n_profiles == 1)
 		return all->profiles;
 	if (request_header(s->request, p->header, &value))
-		value = trimmed(value);
+		value = span_trim(value);
 	if (value.len == 0)
 		value = span_of(p->fallback);
-	return find(all->profiles, all->n_profiles, value);
+	return profile_find(all->profiles, all->n_profiles, value);
 }
 
 const struct handler handler_header = {
