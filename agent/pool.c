@@ -202,8 +202,6 @@ static struct target *target_for(struct pool *p,
 	t = target_new(home, context, engine);
 	if (old == NULL)
 		home_unref(home);	/* the target has its own reference */
-	else if (t != NULL)
-		target_inherit(t, old);
 	return t;
 }
 
@@ -251,6 +249,20 @@ static size_t make_targets(struct pool *p, const struct pool_context *context,
 	return done;
 }
 
+/* From those before them in the same homes, which may not be used after it. */
+static void inherit(const struct pool *p, struct target *const *targets,
+    size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct home *home = target_home(targets[i]);
+		struct target *old = find_target(p, home->name);
+
+		if (old != NULL && old != targets[i] &&
+		    target_home(old) == home)
+			target_inherit(targets[i], old);
+	}
+}
+
 int pool_update(struct pool *p, const struct pool_context *context,
     const struct endpoint_spec *specs, size_t n, bool renew)
 {
@@ -272,6 +284,7 @@ int pool_update(struct pool *p, const struct pool_context *context,
 	if (members == NULL)
 		goto fail;
 
+	inherit(p, targets, n);
 	for (size_t i = 0; i < n; i++)
 		target_set_ready(targets[i], sorted[i]->ready);
 	free_others(p->targets, p->n_targets, targets, n);

@@ -389,7 +389,6 @@ static void take_feed(struct target *t, struct target *old)
 {
 	if (old->feed == NULL || !kv_feed_is_current(old->feed))
 		return;
-	kv_feed_close(t->feed);
 	t->feed = old->feed;
 	old->feed = NULL;
 }

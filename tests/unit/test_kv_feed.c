@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <endian.h>
+#include <errno.h>
 #include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,6 +281,33 @@ static void test_a_reload_keeps_what_has_not_changed(void **state)
 	until(&counters.kv_batches, 3);
 }
 
+static void test_a_set_that_is_refused_goes_on_hearing(void **state)
+{
+	enum { N = PREFIX_SLOTS_MAX + 1 };
+	struct endpoint_spec *specs = calloc(N, sizeof(*specs));
+	char (*names)[8] = calloc(N, sizeof(*names));
+
+	(void)state;
+	set_endpoint(NULL, NULL);
+	join();
+	publish(0, stored());
+	until(&counters.kv_batches, 1);
+	for (size_t i = 0; i < N; i++) {
+		snprintf(names[i], sizeof(names[i]), "t%zu", i);
+		specs[i] = (struct endpoint_spec){ .name = names[i],
+			.host = "h", .port = 1, .engine = "vllm" };
+	}
+	specs[0] = (struct endpoint_spec){ .name = "s", .host = "localhost",
+		.address = "127.0.0.1", .port = 8000, .engine = "vllm",
+		.ready = true };
+	assert_int_equal(pool_update(pool, pool_context(), specs, N, true),
+	    -ENOMEM);
+	publish(1, removed(1));
+	until(&counters.kv_batches, 2);
+	free(names);
+	free(specs);
+}
+
 static void test_ranks_are_ports_in_a_row(void **state)
 {
 	(void)state;
@@ -303,6 +331,7 @@ int main(void)
 		TEST(test_a_label_that_is_no_port_is_not_believed),
 		TEST(test_a_label_leaves_room_for_all_ranks),
 		TEST(test_a_reload_keeps_what_has_not_changed),
+		TEST(test_a_set_that_is_refused_goes_on_hearing),
 		TEST(test_ranks_are_ports_in_a_row),
 	};
 
