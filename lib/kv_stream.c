@@ -52,7 +52,6 @@ struct kv_stream {
 	bool must_check;		/* that batch is still to come */
 	bool must_skip;			/* what comes is of another process */
 	double no_replay_before;	/* ev_now() */
-	bool has_begun;
 };
 
 /* ---- client ---- */
@@ -252,7 +251,6 @@ static bool start_replay(struct kv_stream *s)
 	kv_socket_ask(s->replay, s->sequence.next - has_last);
 	ev_io_stop(s->client->loop, &s->live_io);	/* nobody would read it */
 	watch(s, s->replay, &s->replay_io);
-	s->idle.repeat = REPLAY_IDLE_S;
 	ev_timer_again(s->client->loop, &s->idle);
 	ev_feed_event(s->client->loop, &s->replay_io, EV_READ);
 	return true;
@@ -277,11 +275,9 @@ static void take_live(struct kv_stream *s, uint64_t number, struct span payload)
 {
 	const struct kv_stream_calls *calls = s->options.calls;
 
-	if (!s->has_begun) {
-		s->has_begun = true;
+	if (!s->sequence.has_begun)
 		calls->broken(s->options.data,
 		    number == 0 ? KV_BEGINS : KV_JOINED);
-	}
 	switch (kv_sequence_live(&s->sequence, number)) {
 	case KV_TAKE:
 		give_batch(s, payload, false);
