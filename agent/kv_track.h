@@ -64,7 +64,3 @@ void kv_track_learned(struct kv_track *t, const uint64_t *chain, uint32_t n);
 
 /* Now and then: what has been told in full by now is put to use. */
 void kv_track_beat(struct kv_track *t, int64_t now_ms);
-
-/* Text blocks whose removal would be noticed; blocks the engine holds, -1: unknown. */
-size_t kv_track_followed(const struct kv_track *t);
-int64_t kv_track_held(const struct kv_track *t);

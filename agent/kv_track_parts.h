@@ -1,6 +1,6 @@
 /*
  * kv_track_parts.h - the tracker from inside, for kv_track.c, kv_chains.c and
- * kv_exact.c only
+ * kv_exact.c, and for tests
  */
 #pragma once
 
@@ -50,6 +50,12 @@ struct kv_track {
 	float bytes_per_token;
 	unsigned n_ratios;
 };
+
+/* ---- kv_track.c, for tests ---- */
+
+/* Text blocks whose removal would be noticed; blocks the engine holds, -1: unknown. */
+size_t kv_track_followed(const struct kv_track *t);
+int64_t kv_track_held(const struct kv_track *t);
 
 /* ---- kv_chains.c ---- */
 

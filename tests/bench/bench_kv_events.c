@@ -13,7 +13,7 @@
 
 #include "clock.h"
 #include "kv_events.h"
-#include "kv_track.h"
+#include "kv_track_parts.h"
 #include "must.h"
 #include "prefix.h"
 #include "rng.h"

@@ -8,7 +8,7 @@
 #include "fuzz.h"
 #include "kv_events.h"
 #include "kv_texts.h"
-#include "kv_track.h"
+#include "kv_track_parts.h"
 #include "must.h"
 #include "prefix.h"
 

@@ -14,7 +14,7 @@
 
 #include "counters.h"
 #include "help_kv.h"
-#include "kv_track.h"
+#include "kv_track_parts.h"
 #include "prefix.h"
 #include "rng.h"
 
