@@ -56,16 +56,13 @@ static void on_broken(void *data, enum kv_break what)
 	struct rank *r = data;
 	struct kv_feed *f = r->feed;
 	uint32_t held;
-	bool is_empty;
 
 	if (what == KV_LOST)
 		counter_add(f->context->counters->kv_lost, 1);
-	/* Of several ranks one alone says little of the whole. */
-	is_empty = breaks[what].is_empty && f->options.ranks == 1;
 	if (breaks[what].purges) {
 		counter_add(f->context->counters->kv_cleared, 1);
-		kv_track_reset(f->track, is_empty);
-	} else if (is_empty) {
+		kv_track_reset(f->track, breaks[what].is_empty);
+	} else if (breaks[what].is_empty) {
 		kv_track_count(f->track);
 	}
 	if (what == KV_LOST && !log_gate_open(&lost_gate, clock_ms(), &held))
@@ -172,7 +169,7 @@ struct kv_feed *kv_feed_open(const struct home *home,
 	f->context = context;
 	f->options = *o;
 	f->topic = strdup(o->topic);
-	f->track = kv_track_new(home->pool->prefix, home->slot,
+	f->track = kv_track_new(home->pool->prefix, home->slot, o->ranks,
 	    home->pool->prefix_options.block_tokens * PROMPT_TOKEN_BYTES,
 	    home->pool->texts, context->counters);
 	for (uint32_t i = 0; i < o->ranks; i++)

@@ -12,7 +12,8 @@ static const float BYTES_PER_TOKEN = PROMPT_TOKEN_BYTES;	/* to begin with */
 static const float SLACK_HELD = 1.25f;
 
 struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
-    uint32_t block_bytes, struct kv_texts *texts, struct counters *c)
+    uint32_t n_ranks, uint32_t block_bytes, struct kv_texts *texts,
+    struct counters *c)
 {
 	struct kv_track *t = calloc(1, sizeof(*t));
 
@@ -24,6 +25,7 @@ struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
 	}
 	t->prefix = prefix;
 	t->slot = slot;
+	t->n_ranks = n_ranks;
 	t->block_bytes = block_bytes;
 	t->counters = c != NULL ? c : &t->unused;
 	t->bytes_per_token = BYTES_PER_TOKEN;
@@ -54,13 +56,13 @@ void kv_track_reset(struct kv_track *t, bool is_empty)
 	kv_map_clear(&t->blocks);
 	kv_map_clear(&t->links);
 	t->n_held = 0;
-	t->is_complete = is_empty;
+	t->is_complete = is_empty && t->n_ranks == 1;
 }
 
 void kv_track_count(struct kv_track *t)
 {
 	t->n_held = 0;
-	t->is_complete = true;
+	t->is_complete = t->n_ranks == 1;
 }
 
 size_t kv_track_followed(const struct kv_track *t)

@@ -42,18 +42,22 @@ struct kv_track;
 struct prefix_index;
 
 /*
- * The index must have been asked to track. `texts` are the pool's and outlive it; NULL:
+ * `n_ranks` publishers. The index must have been asked to track. `texts` are the pool's and outlive it; NULL:
  * there is no tokenizer. NULL without memory. `c` may be NULL.
  */
 struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
-    uint32_t block_bytes, struct kv_texts *texts, struct counters *c);
+    uint32_t n_ranks, uint32_t block_bytes, struct kv_texts *texts,
+    struct counters *c);
 void kv_track_free(struct kv_track *t);		/* NULL is fine */
 
 /* One batch of publisher `rank`. False: it could not be read, to the end at least. */
 bool kv_track_batch(struct kv_track *t, struct span payload, uint32_t rank,
     int64_t now_ms);
 
-/* The cache is empty now, or what it holds is not known from here on. */
+/*
+ * The cache is empty now, or what it holds is not known from here on: nor is it where
+ * one of several ranks is empty, since the others may not be.
+ */
 void kv_track_reset(struct kv_track *t, bool is_empty);
 
 /* The cache was empty until now: what it holds can be counted. Purges nothing. */

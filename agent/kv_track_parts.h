@@ -33,7 +33,7 @@ struct chain {
 struct kv_track {
 	struct prefix_index *prefix;
 	uint16_t slot;
-	uint32_t block_bytes;
+	uint32_t n_ranks, block_bytes;
 	struct counters *counters;	/* or NULL */
 	struct counters unused;
 	struct pending pending[KV_PENDING_MAX];	/* oldest first */

@@ -182,7 +182,7 @@ static void fill(void)
 	prefix = prefix_new(16 << 20, 1);
 	must(chain != NULL && prefix != NULL && prefix_track(prefix) == 0);
 	prefix_join(prefix, 0, BLOCKS_MAX);
-	track = kv_track_new(prefix, 0, TEXT_BYTES, NULL, NULL);
+	track = kv_track_new(prefix, 0, 1, TEXT_BYTES, NULL, NULL);
 	must(track != NULL);
 	for (uint32_t i = 0; i < BLOCKS_MAX / 4; i++)
 		chain[i] = rng_mix(i + 1);

@@ -54,7 +54,7 @@ static void track(struct span payload, struct kv_texts *texts)
 
 	must(p != NULL && prefix_track(p) == 0);
 	prefix_join(p, 0, CAPACITY);
-	t = kv_track_new(p, 0, 256, texts, NULL);
+	t = kv_track_new(p, 0, 1, 256, texts, NULL);
 	must(t != NULL);
 	for (uint64_t i = 0; i < BLOCKS; i++)
 		chain[i] = (i + 1) << 20;

@@ -39,7 +39,7 @@ static int setup(void **state)
 	counters = (struct counters){ 0 };
 	for (uint16_t s = 0; s < SLOTS; s++) {
 		prefix_join(prefix, s, 1000);
-		tracks[s] = kv_track_new(prefix, s, TEXT_BYTES, texts,
+		tracks[s] = kv_track_new(prefix, s, 1, TEXT_BYTES, texts,
 		    &counters);
 		assert_non_null(tracks[s]);
 	}

@@ -127,7 +127,7 @@ static int setup(void **state)
 	assert_int_equal(prefix_track(prefix), 0);
 	prefix_join(prefix, 1, CAPACITY);
 	counters = (struct counters){ 0 };
-	track = kv_track_new(prefix, 1, TEXT_BYTES, NULL, &counters);
+	track = kv_track_new(prefix, 1, 1, TEXT_BYTES, NULL, &counters);
 	now_ms = 1000000;
 	return track == NULL;
 }
@@ -326,6 +326,23 @@ static void test_cleared_is_empty(void **state)
 	assert_int_equal(kv_track_held(track), 0);
 }
 
+/* Else the other ranks' text would be trimmed to what this one stores from here on. */
+static void test_one_cleared_rank_of_several_counts_nothing(void **state)
+{
+	(void)state;
+	kv_track_free(track);
+	track = kv_track_new(prefix, 1, 2, TEXT_BYTES, NULL, &counters);
+	kv_track_count(track);
+	assert_int_equal(kv_track_held(track), -1);
+	help_kv_begin(true);
+	help_kv_cleared();
+	tell();
+	assert_int_equal(kv_track_held(track), -1);
+	send(9, LONGEST);
+	removed(3, 3, "GPU");
+	assert_int_equal(depth_of(9), LONGEST);
+}
+
 /* Two that look alike were sent: whose chain is it? Then it is nobody's. */
 static void test_what_may_be_of_two_is_of_none(void **state)
 {
@@ -421,6 +438,7 @@ int main(void)
 		TEST(test_a_block_is_gone_when_all_tiers_have_dropped_it),
 		TEST(test_a_rank_s_blocks_are_its_own),
 		TEST(test_cleared_is_empty),
+		TEST(test_one_cleared_rank_of_several_counts_nothing),
 		TEST(test_what_may_be_of_two_is_of_none),
 		TEST(test_chains_of_others_are_left_alone),
 		TEST(test_no_more_is_claimed_than_is_held),
