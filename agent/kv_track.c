@@ -56,6 +56,7 @@ void kv_track_reset(struct kv_track *t, bool is_empty)
 	kv_map_clear(&t->blocks);
 	kv_map_clear(&t->links);
 	t->n_held = 0;
+	t->other_groups = 0;
 	t->is_complete = is_empty && t->n_ranks == 1;
 }
 
@@ -122,12 +123,31 @@ static void note_medium(struct kv_track *t, const uint64_t *keys, uint32_t n,
 	}
 }
 
+/* A removal tells its group only: which were not counted must be known by then. */
+static void note_group(struct kv_track *t, int64_t group)
+{
+	if (group >= 0 && group < KV_GROUPS_MAX)
+		t->other_groups |= 1ull << group;
+	else
+		t->is_complete = false;
+}
+
+static bool is_of_other_group(const struct kv_track *t, const struct kv_event *e)
+{
+	return e->group >= 0 && e->group < KV_GROUPS_MAX &&
+	    (t->other_groups >> e->group & 1) != 0;
+}
+
 static void on_stored(struct kv_track *t, struct kv_event *e,
     const uint64_t *keys, int64_t now_ms)
 {
 	uint64_t medium = medium_of(e);
 
-	if (!kv_event_is_of_prefixes(e) || e->n_hashes == 0)
+	if (!kv_event_is_of_prefixes(e)) {
+		note_group(t, e->group);
+		return;
+	}
+	if (e->n_hashes == 0)
 		return;
 	note_medium(t, keys, e->n_hashes, medium);
 	kv_exact_medium(t, keys, e->n_hashes, medium);
@@ -163,6 +183,8 @@ static void on_removed(struct kv_track *t, const struct kv_event *e,
 {
 	uint64_t medium = medium_of(e);
 
+	if (is_of_other_group(t, e))
+		return;
 	for (uint32_t i = 0; i < e->n_hashes; i++)
 		remove_key(t, keys[i], medium);
 	if (medium == KV_GPU)

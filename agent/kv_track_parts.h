@@ -14,6 +14,7 @@ enum {
 	KV_PENDING_MAX = 2 * PREFIX_SENT_MAX,
 	KV_OPEN_MAX = 16,
 	KV_GPU = 1,		/* of kv_entry.media */
+	KV_GROUPS_MAX = 64,	/* of other_groups */
 };
 
 /* One that was sent and of which no block has been told. */
@@ -44,6 +45,7 @@ struct kv_track {
 	struct kv_texts *texts;	/* NULL: nobody tells; then both are empty */
 	struct kv_map blocks;	/* engine's block -> its link, in `text` */
 	struct kv_map links;	/* link -> how many blocks are it, in `media` */
+	uint64_t other_groups;	/* a bit for each that has no prefixes */
 	bool is_complete;	/* n_held is all there is */
 	int64_t n_held;		/* blocks, stored minus removed */
 	uint32_t block_size;	/* tokens in one of them */

@@ -8,6 +8,8 @@
 static msgpack_sbuffer events, batch;
 static uint32_t n_events;
 static bool are_maps, is_begun;
+static int64_t group_idx;
+static const char *group_kind;		/* NULL: no group */
 
 void help_kv_begin(bool as_maps)
 {
@@ -18,8 +20,15 @@ void help_kv_begin(bool as_maps)
 	msgpack_sbuffer_init(&events);
 	msgpack_sbuffer_init(&batch);
 	n_events = 0;
+	group_kind = NULL;
 	are_maps = as_maps;
 	is_begun = true;
+}
+
+void help_kv_group(int64_t group, const char *spec_kind)
+{
+	group_idx = group;
+	group_kind = spec_kind;
 }
 
 static void put_text(msgpack_packer *pk, const char *text)
@@ -86,13 +95,23 @@ static void put_extra(msgpack_packer *pk, uint32_t n,
 	}
 }
 
+static void put_group(msgpack_packer *pk)
+{
+	put_name(pk, "group_idx");
+	msgpack_pack_int64(pk, group_idx);
+}
+
 void help_kv_stored_text(const uint64_t *parent, const uint64_t *hashes,
     uint32_t n, uint32_t block_size, const char *medium,
     const struct help_kv_text *text)
 {
+	static const struct help_kv_text nothing;
 	msgpack_packer pk;
 
-	begin_event(&pk, "BlockStored", text != NULL ? 9 : 7);
+	if (group_kind != NULL && text == NULL)
+		text = &nothing;
+	begin_event(&pk, "BlockStored", group_kind != NULL ? 11 :
+	    text != NULL ? 9 : 7);
 	put_hashes(&pk, hashes, n);
 	put_name(&pk, "parent_block_hash");
 	if (parent != NULL)
@@ -114,6 +133,11 @@ void help_kv_stored_text(const uint64_t *parent, const uint64_t *hashes,
 	put_name(&pk, "lora_name");
 	put_text(&pk, text->lora);
 	put_extra(&pk, n, text);
+	if (group_kind == NULL)
+		return;
+	put_group(&pk);
+	put_name(&pk, "kv_cache_spec_kind");
+	put_text(&pk, group_kind);
 }
 
 void help_kv_stored(const uint64_t *parent, const uint64_t *hashes, uint32_t n,
@@ -126,10 +150,12 @@ void help_kv_removed(const uint64_t *hashes, uint32_t n, const char *medium)
 {
 	msgpack_packer pk;
 
-	begin_event(&pk, "BlockRemoved", 3);
+	begin_event(&pk, "BlockRemoved", group_kind != NULL ? 4 : 3);
 	put_hashes(&pk, hashes, n);
 	put_name(&pk, "medium");
 	put_text(&pk, medium);
+	if (group_kind != NULL)
+		put_group(&pk);
 }
 
 void help_kv_cleared(void)

@@ -11,6 +11,9 @@
 
 /* As arrays, or as maps: later releases. */
 void help_kv_begin(bool as_maps);
+
+/* The events from here to the end are of that group of a hybrid cache. */
+void help_kv_group(int64_t group, const char *spec_kind);
 void help_kv_stored(const uint64_t *parent, const uint64_t *hashes, uint32_t n,
     uint32_t block_size, const char *medium);
 

@@ -343,6 +343,46 @@ static void test_one_cleared_rank_of_several_counts_nothing(void **state)
 	assert_int_equal(depth_of(9), LONGEST);
 }
 
+/* Blocks of sliding windows come and go all the time, and are nobody's prefix. */
+static void test_groups_without_prefixes_are_not_counted(void **state)
+{
+	uint64_t names[LONGEST * PER_TEXT];
+
+	(void)state;
+	for (uint32_t j = 0; j < LONGEST * PER_TEXT; j++)
+		names[j] = name_of(9, j);
+	kv_track_count(track);
+	send(9, LONGEST);
+	help_kv_begin(false);
+	help_kv_group(0, "full_attention");
+	help_kv_stored(NULL, names, LONGEST * PER_TEXT, TOKENS, "GPU");
+	help_kv_group(1, "sliding_window");
+	help_kv_stored(NULL, names, LONGEST * PER_TEXT, TOKENS, "GPU");
+	help_kv_removed(names, LONGEST * PER_TEXT - 4, "GPU");
+	tell();
+	age();
+	assert_int_equal(kv_track_held(track), LONGEST * PER_TEXT);
+	assert_int_equal(depth_of(9), LONGEST);
+	help_kv_begin(true);
+	help_kv_group(0, "full_attention");
+	help_kv_removed(names + 11, 1, "GPU");
+	tell();
+	assert_int_equal(kv_track_held(track), LONGEST * PER_TEXT - 1);
+	assert_int_equal(depth_of(9), 2);
+}
+
+/* Which removals are whose cannot be known. */
+static void test_others_without_a_group_end_the_count(void **state)
+{
+	(void)state;
+	kv_track_count(track);
+	help_kv_begin(true);
+	help_kv_group(64, "mamba");
+	help_kv_stored(NULL, (uint64_t[]){ 1, 2, 3 }, 3, TOKENS, "GPU");
+	tell();
+	assert_int_equal(kv_track_held(track), -1);
+}
+
 /* Two that look alike were sent: whose chain is it? Then it is nobody's. */
 static void test_what_may_be_of_two_is_of_none(void **state)
 {
@@ -438,6 +478,8 @@ int main(void)
 		TEST(test_a_block_is_gone_when_all_tiers_have_dropped_it),
 		TEST(test_a_rank_s_blocks_are_its_own),
 		TEST(test_cleared_is_empty),
+		TEST(test_groups_without_prefixes_are_not_counted),
+		TEST(test_others_without_a_group_end_the_count),
 		TEST(test_one_cleared_rank_of_several_counts_nothing),
 		TEST(test_what_may_be_of_two_is_of_none),
 		TEST(test_chains_of_others_are_left_alone),
