@@ -298,6 +298,8 @@ int pool_update(struct pool *p, const struct pool_context *context,
 	p->is_known = p->is_dirty = true;
 	if (p->questions != NULL && p->tokenizer == NULL)
 		p->tokenizer = tokenizer_new(p, context);
+	else if (p->tokenizer != NULL && renew)
+		tokenizer_renew(p->tokenizer);
 	free(sorted);
 	log_info("pool.endpoints", "pool=%s endpoints=%zu", p->name, n);
 	return 0;

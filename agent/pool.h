@@ -73,8 +73,8 @@ struct pool_context {
 
 /*
  * The set is this now. Endpoints that stay (same name, host, address, port, labels)
- * keep their slot, numbers and prefix memory; `renew` makes their fetches anew, for
- * changed scrape options. 0, or -ENOMEM with nothing changed.
+ * keep their slot, numbers and prefix memory; `renew` makes their fetches anew, and
+ * the tokenizer's connections, for changed options. 0, or -ENOMEM with nothing changed.
  */
 int pool_update(struct pool *p, const struct pool_context *context,
     const struct endpoint_spec *specs, size_t n, bool renew);

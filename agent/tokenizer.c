@@ -49,6 +49,7 @@ struct lane {
 	size_t number;
 	struct line lines[2];		/* by path */
 	struct question *question;	/* NULL: idle */
+	bool is_old;			/* its lines close when it is idle */
 	struct buf body, answer;
 };
 
@@ -241,6 +242,15 @@ static void note_failure(struct tokenizer *t, enum http_result result,
 		    t->pool->name, http_result_name(result), status, held);
 }
 
+static void close_lines(struct lane *l)
+{
+	for (size_t i = 0; i < sizeof(l->lines) / sizeof(*l->lines); i++) {
+		http_target_free(l->lines[i].http);
+		l->lines[i].http = NULL;
+	}
+	l->is_old = false;
+}
+
 static void on_done(void *data, enum http_result result, int status)
 {
 	struct lane *l = data;
@@ -253,6 +263,8 @@ static void on_done(void *data, enum http_result result, int status)
 		note_failure(t, result, status);
 	}
 	settle(l);
+	if (l->is_old)
+		close_lines(l);
 	tokenizer_beat(t, clock_ms());
 }
 
@@ -348,6 +360,18 @@ void tokenizer_beat(struct tokenizer *t, int64_t now_ms)
 	}
 }
 
+void tokenizer_renew(struct tokenizer *t)
+{
+	for (size_t i = 0; i < LANES_MAX; i++) {
+		struct lane *l = &t->lanes[i];
+
+		if (l->question == NULL)
+			close_lines(l);
+		else
+			l->is_old = true;
+	}
+}
+
 struct tokenizer *tokenizer_new(struct pool *pool,
     const struct pool_context *context)
 {
@@ -373,8 +397,7 @@ void tokenizer_free(struct tokenizer *t)
 	if (t == NULL)
 		return;
 	for (size_t i = 0; i < LANES_MAX; i++) {
-		for (size_t k = 0; k < 2; k++)
-			http_target_free(t->lanes[i].lines[k].http);
+		close_lines(&t->lanes[i]);
 		settle(&t->lanes[i]);
 	}
 	forget_name(t);

@@ -30,5 +30,8 @@ struct tokenizer *tokenizer_new(struct pool *pool,
     const struct pool_context *context);
 void tokenizer_free(struct tokenizer *t);	/* NULL is fine */
 
+/* Options may have changed: connections are made anew, busy ones after their answer. */
+void tokenizer_renew(struct tokenizer *t);
+
 /* Now and then: asks what there is to be asked. */
 void tokenizer_beat(struct tokenizer *t, int64_t now_ms);

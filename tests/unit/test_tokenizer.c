@@ -311,6 +311,39 @@ static void test_a_render_service_is_asked_as_llm_d_does(void **state)
 	    "POST /v1/completions/render HTTP/1.1\r\n", 38), 0);
 }
 
+static bool is_closed(size_t i)
+{
+	char byte;
+
+	for (int64_t until = clock_ms() + WAIT_MS; clock_ms() < until; turn())
+		if (is_ready(peers[i].fd))
+			return recv(peers[i].fd, &byte, 1, 0) == 0;
+	return false;
+}
+
+/* TLS options, and how many lanes there are, may be others now. */
+static void test_a_reload_makes_connections_anew(void **state)
+{
+	(void)state;
+	hear();
+	put("/v1/completions", 1);
+	put("/v1/completions", 2);
+	take(0);
+	take(1);
+	reply(0, 200, answer("tokens", 1));
+	reaches(&counters.tokenized, 1);
+	options.prefix.tokenizer.concurrency = 1;
+	set_endpoint();
+	assert_true(is_closed(0));
+	reply(1, 200, answer("tokens", 2));	/* was asked already: it counts */
+	reaches(&counters.tokenized, 2);
+	assert_true(is_closed(1));
+	put("/v1/completions", 3);
+	take(2);
+	reply(2, 200, answer("tokens", 3));
+	reaches(&counters.tokenized, 3);
+}
+
 /* Of a name: asked for on another thread, and then as above. */
 static void test_a_service_may_have_a_name(void **state)
 {
@@ -401,6 +434,7 @@ int main(void)
 		TEST(test_nothing_is_asked_until_blocks_are_heard_of),
 		TEST(test_only_so_many_questions_are_open),
 		TEST(test_a_render_service_is_asked_as_llm_d_does),
+		TEST(test_a_reload_makes_connections_anew),
 		TEST(test_a_service_may_have_a_name),
 		TEST(test_a_failure_is_counted_and_changes_nothing),
 		TEST(test_a_service_that_is_away_or_silent_costs_a_question),
