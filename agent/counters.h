@@ -49,6 +49,7 @@
 	X(tokenize_failed, "prompts for which it did not")              \
 	X(tokenize_dropped, "prompts it was not asked for: too many wait") \
 	X(kv_found, "text blocks found in engines that were not known to be there") \
+	X(kv_other_size, "blocks of another size than other engines'")  \
 	X(kv_cleared, "endpoints purged: cleared, restarted or a gap")  \
 	X(kv_lost, "gaps that could not be closed")                     \
 	X(kv_garbage, "messages that could not be read")

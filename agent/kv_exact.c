@@ -23,8 +23,11 @@ static bool hold_link(struct kv_track *t, uint64_t link)
 		e->media++;
 		return true;
 	}
-	return kv_map_put(&t->links, &(struct kv_entry){ .key = link,
-	    .media = 1 });
+	if (!kv_map_put(&t->links, &(struct kv_entry){ .key = link,
+		.media = 1 }))
+		return false;
+	kv_texts_hold(t->texts, 1);
+	return true;
 }
 
 static void drop_link(struct kv_track *t, uint64_t link)
@@ -35,6 +38,7 @@ static void drop_link(struct kv_track *t, uint64_t link)
 	if (e == NULL || --e->media > 0)
 		return;
 	kv_map_remove(&t->links, link);
+	kv_texts_let_go(t->texts, 1);
 	if (kv_texts_find(t->texts, link, &last, &first))
 		counter_add(t->counters->kv_dropped,
 		    prefix_drop(t->prefix, t->slot, first));
@@ -111,9 +115,12 @@ void kv_exact_stored(struct kv_track *t, const struct kv_event *e,
 	uint64_t link;
 
 	if (t->texts == NULL || !kv_event_is_of_text(e) ||
-	    e->n_tokens != (uint64_t)e->n_hashes * e->block_size ||
-	    !kv_texts_hear(t->texts, e->block_size))
+	    e->n_tokens != (uint64_t)e->n_hashes * e->block_size)
 		return;
+	if (!kv_texts_hear(t->texts, e->block_size)) {
+		counter_add(t->counters->kv_other_size, e->n_hashes);
+		return;
+	}
 	link = link_before(t, e);
 	if (link == 0)
 		return;
@@ -121,6 +128,14 @@ void kv_exact_stored(struct kv_track *t, const struct kv_event *e,
 	if (ids != NULL && kv_tokens(e, ids))
 		link_blocks(t, e, keys, ids, link);
 	free(ids);
+}
+
+void kv_exact_forget(struct kv_track *t)
+{
+	if (t->texts != NULL)
+		kv_texts_let_go(t->texts, t->links.n);
+	kv_map_clear(&t->blocks);
+	kv_map_clear(&t->links);
 }
 
 void kv_exact_medium(struct kv_track *t, const uint64_t *keys, uint32_t n,

@@ -22,7 +22,7 @@ struct generation {
 
 struct kv_texts {
 	uint32_t block_bytes, block_size;
-	size_t max;
+	size_t max, n_held;
 	struct generation young, old;
 	uint64_t adapters[ADAPTERS_MAX];	/* lora_name() of those heard of */
 	size_t n_adapters;
@@ -68,11 +68,34 @@ uint32_t kv_texts_block_size(const struct kv_texts *t)
 	return t->block_size;
 }
 
+static void forget(struct kv_texts *t)
+{
+	generation_fini(&t->young);
+	generation_fini(&t->old);
+	generation_init(&t->young, t->max);
+	generation_init(&t->old, t->max);
+}
+
 bool kv_texts_hear(struct kv_texts *t, uint32_t block_size)
 {
-	if (t->block_size == 0)
-		t->block_size = block_size;
-	return block_size != 0 && t->block_size == block_size;
+	if (block_size == 0 || block_size == t->block_size)
+		return block_size != 0;
+	if (t->n_held > 0)
+		return false;
+	t->block_size = block_size;
+	forget(t);
+	return true;
+}
+
+void kv_texts_hold(struct kv_texts *t, size_t n)
+{
+	t->n_held += n;
+}
+
+void kv_texts_let_go(struct kv_texts *t, size_t n)
+{
+	must(n <= t->n_held);
+	t->n_held -= n;
 }
 
 /* ---- chains of tokens ---- */
@@ -102,10 +125,7 @@ uint64_t kv_texts_root(struct kv_texts *t, struct span adapter)
 	if (t->n_adapters == ADAPTERS_MAX)
 		return 0;
 	t->adapters[t->n_adapters++] = name;
-	generation_fini(&t->young);
-	generation_fini(&t->old);
-	generation_init(&t->young, t->max);
-	generation_init(&t->old, t->max);
+	forget(t);
 	return root_of(name);
 }
 

@@ -34,8 +34,15 @@ void kv_texts_free(struct kv_texts *t);		/* NULL is fine */
 /* Tokens in a block of the engines'; 0: none has told yet. */
 uint32_t kv_texts_block_size(const struct kv_texts *t);
 
-/* The first that tells decides: false for blocks of another size. */
+/*
+ * False for blocks of another size than those that are held. Where none are (a rollout
+ * has come round) the new size is taken, and all that was learned is forgotten.
+ */
 bool kv_texts_hear(struct kv_texts *t, uint32_t block_size);
+
+/* So many links are held somewhere, or no longer. */
+void kv_texts_hold(struct kv_texts *t, size_t n);
+void kv_texts_let_go(struct kv_texts *t, size_t n);
 
 /* ---- chains of tokens ---- */
 

@@ -42,6 +42,7 @@ void kv_track_free(struct kv_track *t)
 		return;
 	prefix_follow(t->prefix, t->slot, false);
 	kv_chains_forget(t);
+	kv_exact_forget(t);
 	kv_map_fini(&t->map);
 	kv_map_fini(&t->blocks);
 	kv_map_fini(&t->links);
@@ -53,8 +54,7 @@ void kv_track_reset(struct kv_track *t, bool is_empty)
 	prefix_purge(t->prefix, t->slot);
 	kv_chains_forget(t);
 	kv_map_clear(&t->map);
-	kv_map_clear(&t->blocks);
-	kv_map_clear(&t->links);
+	kv_exact_forget(t);
 	t->n_held = 0;
 	t->other_groups = 0;
 	t->is_complete = is_empty && t->n_ranks == 1;

@@ -42,8 +42,8 @@ struct kv_track;
 struct prefix_index;
 
 /*
- * `n_ranks` publishers. The index must have been asked to track. `texts` are the pool's and outlive it; NULL:
- * there is no tokenizer. NULL without memory. `c` may be NULL.
+ * `n_ranks` publishers. The index must have been asked to track. `texts` are the pool's
+ * and outlive it; NULL: there is no tokenizer. NULL without memory. `c` may be NULL.
  */
 struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
     uint32_t n_ranks, uint32_t block_bytes, struct kv_texts *texts,

@@ -83,4 +83,5 @@ void kv_exact_stored(struct kv_track *t, const struct kv_event *e,
     const uint64_t *keys);
 void kv_exact_medium(struct kv_track *t, const uint64_t *keys, uint32_t n,
     uint64_t medium);
+void kv_exact_forget(struct kv_track *t);
 void kv_exact_removed(struct kv_track *t, uint64_t key, uint64_t medium);

@@ -284,6 +284,69 @@ static void test_a_rank_that_has_it_still_counts(void **state)
 	assert_int_equal(depth_of(0, 5), 0);
 }
 
+/* Half as many blocks, twice as large. */
+static void stored_large(uint16_t slot, uint32_t path)
+{
+	uint64_t names[BLOCKS / 2];
+	uint32_t ids[IDS];
+
+	ids_of(path, ids);
+	for (uint32_t j = 0; j < BLOCKS / 2; j++)
+		names[j] = name_of(slot, path, j);
+	help_kv_begin(false);
+	help_kv_stored_text(NULL, names, BLOCKS / 2, 2 * TOKENS, "GPU",
+	    &(struct help_kv_text){ .ids = ids });
+	tell(slot);
+}
+
+static void learn_large(uint32_t path)
+{
+	uint64_t text[TEXTS], chain[BLOCKS];
+	uint32_t ids[IDS];
+	const struct kv_prompt p = { .texts = text, .n_texts = TEXTS,
+		.bytes = TEXTS * TEXT_BYTES };
+
+	texts_of(path, text);
+	ids_of(path, ids);
+	assert_int_equal(kv_texts_learn(texts, &p, ids, IDS, chain),
+	    BLOCKS / 2);
+	kv_track_learned(tracks[1], chain, BLOCKS / 2);
+}
+
+/* A rollout to engines with larger blocks: the last of the old ones must be gone. */
+static void test_engines_with_other_blocks_take_over(void **state)
+{
+	(void)state;
+	stored(0, 5, 0, BLOCKS);
+	stored(2, 5, 0, BLOCKS);
+	learn(5);
+	stored_large(1, 5);
+	assert_int_equal(depth_of(1, 5), 0);
+	assert_int_equal(counters.kv_other_size, BLOCKS / 2);
+	kv_track_reset(tracks[0], true);
+	kv_track_free(tracks[2]);
+	tracks[2] = NULL;
+	stored_large(1, 5);
+	learn_large(5);
+	assert_int_equal(depth_of(1, 5), TEXTS);
+	stored(0, 5, 0, BLOCKS);	/* a straggler */
+	assert_int_equal(depth_of(0, 5), 0);
+	assert_int_equal(depth_of(1, 5), TEXTS);
+}
+
+/* Evicted one by one it is as empty as when it is cleared. */
+static void test_what_is_evicted_makes_way_for_another_size(void **state)
+{
+	(void)state;
+	stored(0, 5, 0, BLOCKS);
+	for (uint32_t n = BLOCKS; n-- > 0;)
+		removed(0, 5, n, "GPU");
+	stored_large(1, 5);
+	learn_large(5);
+	assert_int_equal(depth_of(1, 5), TEXTS);
+	assert_int_equal(counters.kv_other_size, 0);
+}
+
 /* ---- against an engine that knows what it holds ---- */
 
 enum { PATHS = 8 };	/* all there are: the lowest three bits tell them apart */
@@ -401,6 +464,8 @@ int main(void)
 		TEST(test_cleared_is_empty_and_what_was_learned_stays),
 		TEST(test_what_is_not_of_that_text_alone_is_left_alone),
 		TEST(test_a_rank_that_has_it_still_counts),
+		TEST(test_engines_with_other_blocks_take_over),
+		TEST(test_what_is_evicted_makes_way_for_another_size),
 		TEST(test_claims_are_what_the_engine_holds),
 	};
 

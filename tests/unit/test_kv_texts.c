@@ -125,9 +125,32 @@ static void test_nothing_can_be_learned_of_nothing(void **state)
 	assert_int_equal(kv_texts_learn(deaf, &p, ids, IDS, chain), 0);
 	assert_false(kv_texts_hear(deaf, 0));
 	assert_true(kv_texts_hear(deaf, 16));
-	assert_false(kv_texts_hear(deaf, 32));
+	assert_false(kv_texts_hear(deaf, 0));
 	assert_int_equal(kv_texts_block_size(deaf), 16);
 	kv_texts_free(deaf);
+}
+
+/* Blocks of two sizes are told at once while engines are replaced one by one. */
+static void test_another_size_is_taken_when_nothing_of_the_old_is_held(
+    void **state)
+{
+	uint64_t chain[IDS], text[TEXTS];
+
+	(void)state;
+	chain_of(1, text);
+	kv_texts_hold(texts, 2);
+	learn(1, TEXTS, TEXTS * TEXT_BYTES, IDS, 0, chain);
+	assert_false(kv_texts_hear(texts, 2 * BLOCK));
+	kv_texts_let_go(texts, 1);
+	assert_false(kv_texts_hear(texts, 2 * BLOCK));
+	assert_int_equal(kv_texts_block_size(texts), BLOCK);
+	assert_int_equal(kv_texts_depth(texts, text[0]), 1);
+	kv_texts_let_go(texts, 1);
+	assert_true(kv_texts_hear(texts, 2 * BLOCK));
+	assert_int_equal(kv_texts_block_size(texts), 2 * BLOCK);
+	assert_int_equal(kv_texts_depth(texts, text[0]), 0);
+	assert_int_equal(learn(1, TEXTS, TEXTS * TEXT_BYTES, IDS, 0, chain),
+	    IDS / BLOCK / 2);
 }
 
 /* Two generations, each of whole prompts: what is known has all that is before it. */
@@ -216,6 +239,7 @@ int main(void)
 		TEST(test_a_share_is_rounded_up),
 		TEST(test_a_tail_that_is_not_looked_at_counts),
 		TEST(test_nothing_can_be_learned_of_nothing),
+		TEST(test_another_size_is_taken_when_nothing_of_the_old_is_held),
 		TEST(test_the_oldest_are_forgotten_whole),
 		TEST(test_one_that_is_larger_than_all_is_not_learned),
 		TEST(test_an_adapter_has_chains_of_its_own),
