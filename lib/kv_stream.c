@@ -23,6 +23,8 @@ enum {
 	MESSAGES_PER_TURN = 64,	/* then the loop looks at others */
 	/* llm-d-router, kvevents/zmq_subscriber.go: the same. */
 	REPLAY_IDLE_S = 2, REPLAY_COOLDOWN_S = 30,
+	/* libzmq's default is 1,023; each costs it 12 bytes, whether it is there or not. */
+	SOCKETS_MAX = 16384,
 };
 
 struct kv_client {
@@ -72,6 +74,7 @@ struct kv_client *kv_client_new(struct ev_loop *loop, struct fault *why)
 	}
 	c->loop = loop;
 	zmq_table.ctx_set(c->context, ZMQ_IO_THREADS, 1);
+	zmq_table.ctx_set(c->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
 	return c;
 }
 

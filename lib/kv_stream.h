@@ -19,7 +19,10 @@ struct fault;
 struct kv_client;
 struct kv_stream;
 
-/* What all streams of a loop share. NULL with `why` filled: no libzmq, no memory. */
+/*
+ * What all streams of a loop share: some 16,000 of them at most, a replay under way
+ * counted too. NULL with `why` filled: no libzmq, no memory.
+ */
 struct kv_client *kv_client_new(struct ev_loop *loop, struct fault *why);
 void kv_client_free(struct kv_client *c);	/* NULL is fine */
 

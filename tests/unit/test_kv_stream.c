@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <zmq.h>
 
 #include "clock.h"
@@ -132,6 +133,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	kv_stream_close(stream);
+	stream = NULL;
 	kv_client_free(client);
 	zmq_close(pub);
 	zmq_close(router);
@@ -315,6 +317,32 @@ static void test_closing_in_the_middle_is_fine(void **state)
 	assert_int_equal(asked(id, &n), 5);
 }
 
+/* Ranks of endpoints, and a replay of each: more than libzmq allows by itself. */
+static void test_a_client_has_thousands_of_streams(void **state)
+{
+	enum { N = 2500, FILES = N + 500 };
+	struct kv_stream **streams = calloc(N, sizeof(*streams));
+	struct rlimit limit;
+	struct fault why = { 0 };
+	const struct kv_stream_options o = { .address = "127.0.0.1",
+		.port = 1, .topic = "", .calls = &calls, .data = &said };
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_max < FILES)
+		skip();
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (size_t i = 0; i < N; i++) {
+		streams[i] = kv_stream_open(client, &o, &why);
+		if (streams[i] == NULL)
+			fail_msg("after %zu", i);
+	}
+	for (size_t i = 0; i < N; i++)
+		kv_stream_close(streams[i]);
+	free(streams);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -329,6 +357,7 @@ int main(void)
 		TEST(test_another_process_is_told_by_its_past),
 		TEST(test_a_silent_replay_is_given_up),
 		TEST(test_closing_in_the_middle_is_fine),
+		TEST(test_a_client_has_thousands_of_streams),
 	};
 
 	return cmocka_run_group_tests_name("kv_stream", tests, NULL, NULL);
