@@ -37,7 +37,7 @@ struct kv_feed {
 	struct rank ranks[];
 };
 
-static struct log_gate garbage_gate, lost_gate;
+static struct log_gate garbage_gate, lost_gate, open_gate;
 
 /* ---- breakages ---- */
 
@@ -129,6 +129,17 @@ static uint16_t labelled_port(const struct home *h, const char *key,
 	return otherwise;
 }
 
+static void say_closed(const struct home *h, const struct fault *why)
+{
+	uint32_t held;
+	char text[640];
+
+	if (log_gate_open(&open_gate, clock_ms(), &held))
+		log_error("kv.open", "pool=%s endpoint=%s held=%u err=\"%s\" "
+		    "note=\"tried again\"", h->pool->name, h->name, held,
+		    fault_text(why, text, sizeof(text)));
+}
+
 static bool open_rank(struct kv_feed *f, uint32_t number)
 {
 	const struct home *h = f->home;
@@ -142,15 +153,12 @@ static bool open_rank(struct kv_feed *f, uint32_t number)
 		.replay_port = replay != 0 ? (uint16_t)(replay + number) : 0,
 		.topic = f->topic, .calls = &calls, .data = r };
 	struct fault why = { 0 };
-	char text[640];
 
 	r->feed = f;
 	r->number = number;
 	r->stream = kv_stream_open(f->context->kv, &o, &why);
 	if (r->stream == NULL)
-		log_error("kv.open", "pool=%s endpoint=%s err=\"%s\"",
-		    h->pool->name, h->name, fault_text(&why, text,
-		    sizeof(text)));
+		say_closed(h, &why);
 	return r->stream != NULL;
 }
 

@@ -21,7 +21,7 @@ struct home;
 struct kv_feed;
 struct pool_context;
 
-/* NULL: the pool wants none, or it cannot be had (logged). */
+/* NULL: the pool wants none, or it cannot be had now (logged, once a second at most). */
 struct kv_feed *kv_feed_open(const struct home *home,
     const struct pool_context *context);
 void kv_feed_close(struct kv_feed *f);		/* NULL is fine */

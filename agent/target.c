@@ -32,6 +32,7 @@ enum {
 	JITTER_PERCENT = 10,
 	FIRST_WITHIN_MS = 50,
 	UNSCRAPED_SETTLE_MS = 1000,	/* scraping off: forget picks at this pace */
+	FEED_AGAIN_MS = 5000,		/* descriptors may be there by then */
 };
 
 /* More is booked than the engine has: since when, and the least it ever was since. */
@@ -47,7 +48,8 @@ struct target {
 	const struct engine *engine;
 	struct http_target *http;	/* NULL: scraping is off, or no address */
 	struct engine_scan *scan;
-	struct kv_feed *feed;	/* NULL: its pool wants none */
+	struct kv_feed *feed;	/* NULL: its pool wants none, or not to be had */
+	int64_t feed_due_ms;	/* then it is tried again */
 	int64_t due_ms;
 	uint32_t marks[2];	/* picked, when the last two fetches began */
 	unsigned n_failures;	/* in a row */
@@ -270,6 +272,16 @@ static int64_t next_delay_ms(const struct target *t, struct rng *rng)
 	return delay - spread / 2 + rng_below(rng, spread);
 }
 
+static void beat_feed(struct target *t, int64_t now_ms)
+{
+	if (t->feed != NULL) {
+		kv_feed_beat(t->feed, now_ms);
+	} else if (now_ms >= t->feed_due_ms) {
+		t->feed_due_ms = now_ms + FEED_AGAIN_MS;
+		target_follow(t);
+	}
+}
+
 void target_beat(struct target *t, int64_t now_ms, struct rng *rng)
 {
 	if (now_ms < t->due_ms ||
@@ -277,8 +289,7 @@ void target_beat(struct target *t, int64_t now_ms, struct rng *rng)
 		return;
 	t->due_ms = now_ms + next_delay_ms(t, rng);
 	t->has_begun = true;
-	if (t->feed != NULL)
-		kv_feed_beat(t->feed, now_ms);
+	beat_feed(t, now_ms);
 	mark(t);
 	if (t->http == NULL) {
 		settle(t);
@@ -335,6 +346,7 @@ struct target *target_new(struct home *home,
 	home->refs++;
 	t->marks[0] = t->marks[1] = t->stats.settled =
 	    atomic_load(&live_of(t)->picked);
+	t->feed_due_ms = clock_ms() + FEED_AGAIN_MS;
 	/* Known soon, however long the interval; the fetch after spreads them. */
 	t->due_ms = clock_ms() + rng_below(context->rng, FIRST_WITHIN_MS);
 	if (options_of(t)->enabled && home->address != NULL &&

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <zmq.h>
 
 #include "clock.h"
@@ -308,6 +309,28 @@ static void test_a_set_that_is_refused_goes_on_hearing(void **state)
 	free(specs);
 }
 
+/* No descriptor is left when its options change; later there is. */
+static void test_what_could_not_be_opened_is_tried_again(void **state)
+{
+	struct rlimit most, few;
+
+	(void)state;
+	set_endpoint(NULL, NULL);
+	join();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &most), 0);
+	few = most;
+	few.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	options.prefix.kv.topic = "kv@";
+	set_endpoint(NULL, NULL);
+	turn();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &most), 0);
+	turn();
+	join();
+	publish(0, stored());
+	until(&counters.kv_batches, 1);
+}
+
 static void test_ranks_are_ports_in_a_row(void **state)
 {
 	(void)state;
@@ -332,6 +355,7 @@ int main(void)
 		TEST(test_a_label_leaves_room_for_all_ranks),
 		TEST(test_a_reload_keeps_what_has_not_changed),
 		TEST(test_a_set_that_is_refused_goes_on_hearing),
+		TEST(test_what_could_not_be_opened_is_tried_again),
 		TEST(test_ranks_are_ports_in_a_row),
 	};
 
