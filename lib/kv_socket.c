@@ -8,9 +8,14 @@
 #include <string.h>
 
 enum {
-	NUMBER_BYTES = 8,
-	RECEIVE_HWM = 4096,
-	MESSAGE_MAX = 16 << 20,
+	NUMBER_BYTES = 8, URL_MAX = 128,
+	/*
+	 * What a publisher can make us hold: 64 messages of 8 MiB. A batch as large has
+	 * a prompt of a million tokens; more messages than that wait in the kernel and
+	 * with the publisher, which keeps 100,000 (vLLM: `hwm`).
+	 */
+	RECEIVE_HWM = 64,
+	MESSAGE_MAX = 8 << 20,
 	RECONNECT_MS = 100, RECONNECT_MAX_MS = 2000,
 	HEARTBEAT_MS = 5000, HEARTBEAT_TIMEOUT_MS = 15000,
 };
@@ -41,20 +46,33 @@ static void set_all(void *socket, bool is_v6)
 	zmq_table.setsockopt(socket, ZMQ_MAXMSGSIZE, &most, sizeof(most));
 }
 
+static void url_of(char url[URL_MAX], const char *address, uint16_t port)
+{
+	snprintf(url, URL_MAX, strchr(address, ':') != NULL ?
+	    "tcp://[%s]:%u" : "tcp://%s:%u", address, port);
+}
+
+void kv_socket_renew(void *socket, const char *address, uint16_t port)
+{
+	char url[URL_MAX];
+
+	url_of(url, address, port);
+	zmq_table.disconnect(socket, url);
+	zmq_table.connect(socket, url);
+}
+
 void *kv_socket_open(void *context, int type, const char *address, uint16_t port,
     const char *topic)
 {
 	void *socket = zmq_table.socket(context, type);
-	bool is_v6 = strchr(address, ':') != NULL;
-	char url[128];
+	char url[URL_MAX];
 
 	if (socket == NULL)
 		return NULL;
-	set_all(socket, is_v6);
+	url_of(url, address, port);
+	set_all(socket, strchr(address, ':') != NULL);
 	if (type == ZMQ_SUB)
 		zmq_table.setsockopt(socket, ZMQ_SUBSCRIBE, topic, strlen(topic));
-	snprintf(url, sizeof(url), is_v6 ? "tcp://[%s]:%u" : "tcp://%s:%u",
-	    address, port);
 	if (zmq_table.connect(socket, url) == 0)
 		return socket;
 	zmq_table.close(socket);

@@ -23,6 +23,8 @@ enum {
 	MESSAGES_PER_TURN = 64,	/* then the loop looks at others */
 	/* llm-d-router, kvevents/zmq_subscriber.go: the same. */
 	REPLAY_IDLE_S = 2, REPLAY_COOLDOWN_S = 30,
+	REPLAY_MAX_S = 10,	/* less than the live one's heartbeats bear */
+	SILENT_S = 60,
 	/* libzmq's default is 1,023; each costs it 12 bytes, whether it is there or not. */
 	SOCKETS_MAX = 16384,
 };
@@ -48,7 +50,9 @@ struct kv_stream {
 	void *live, *replay;		/* sockets; replay NULL while none runs */
 	ev_io live_io, replay_io;
 	ev_timer again;			/* more is there than one turn takes */
-	ev_timer idle;			/* of a replay */
+	ev_timer silent;
+	bool is_heard;			/* since that timer was due */
+	ev_timer idle, deadline;	/* of a replay: of a message, of it all */
 	struct held held;
 	uint64_t last_hash;		/* of the batch before sequence.next */
 	bool must_check;		/* that batch is still to come */
@@ -113,6 +117,7 @@ static void end_replay(struct kv_stream *s)
 
 	ev_io_stop(loop, &s->replay_io);
 	ev_timer_stop(loop, &s->idle);
+	ev_timer_stop(loop, &s->deadline);
 	zmq_table.close(s->replay);
 	s->replay = NULL;
 	ev_io_start(loop, &s->live_io);
@@ -195,29 +200,45 @@ static void take_end(struct kv_stream *s)
 	kv_socket_ask(s->replay, 0);
 }
 
-static void on_replay(EV_P_ ev_io *io, int revents)
+static void take_answer(struct kv_stream *s, struct kv_message *m)
 {
-	struct kv_stream *s = io->data;
-	struct kv_message m;
+	struct span payload;
+	uint64_t number;
 
-	(void)revents;
-	while (s->replay != NULL && kv_message_take(&m, s->replay)) {
-		struct span payload;
-		uint64_t number;
-		bool is_ours = kv_message_read(&m, &number, &payload);
-
-		ev_timer_again(EV_A_ &s->idle);
-		if (!is_ours)
-			s->options.calls->garbage(s->options.data);
-		else if (number == UINT64_MAX)
-			take_end(s);
-		else
-			take_replayed(s, number, payload);
-		kv_message_free(&m);
-	}
+	if (!kv_message_read(m, &number, &payload))
+		s->options.calls->garbage(s->options.data);
+	else if (number == UINT64_MAX)
+		take_end(s);
+	else
+		take_replayed(s, number, payload);
 }
 
-static void on_idle(EV_P_ ev_timer *timer, int revents)
+static void drain_replay(struct kv_stream *s)
+{
+	struct ev_loop *loop = s->client->loop;
+	struct kv_message m;
+	int n = 0;
+
+	ev_timer_stop(loop, &s->again);
+	for (; s->replay != NULL && n < MESSAGES_PER_TURN &&
+	     kv_message_take(&m, s->replay); n++) {
+		ev_timer_again(loop, &s->idle);
+		take_answer(s, &m);
+		kv_message_free(&m);
+	}
+	if (n == MESSAGES_PER_TURN)
+		ev_timer_start(loop, &s->again);
+}
+
+static void on_replay(EV_P_ ev_io *io, int revents)
+{
+	(void)loop;
+	(void)revents;
+	drain_replay(io->data);
+}
+
+/* Silent for too long, or endless: it goes on without. */
+static void on_enough(EV_P_ ev_timer *timer, int revents)
 {
 	struct kv_stream *s = timer->data;
 
@@ -255,6 +276,7 @@ static bool start_replay(struct kv_stream *s)
 	ev_io_stop(s->client->loop, &s->live_io);	/* nobody would read it */
 	watch(s, s->replay, &s->replay_io);
 	ev_timer_again(s->client->loop, &s->idle);
+	ev_timer_start(s->client->loop, &s->deadline);
 	ev_feed_event(s->client->loop, &s->replay_io, EV_READ);
 	return true;
 }
@@ -315,6 +337,7 @@ static void drain(struct kv_stream *s)
 			s->options.calls->garbage(s->options.data);
 		kv_message_free(&m);
 	}
+	s->is_heard |= n > 0;
 	if (n == MESSAGES_PER_TURN)
 		ev_timer_start(loop, &s->again);
 }
@@ -328,9 +351,26 @@ static void on_live(EV_P_ ev_io *io, int revents)
 
 static void on_again(EV_P_ ev_timer *timer, int revents)
 {
+	struct kv_stream *s = timer->data;
+
 	(void)loop;
 	(void)revents;
-	drain(timer->data);
+	if (s->replay != NULL)
+		drain_replay(s);
+	else
+		drain(s);
+}
+
+/* It may be that there is nothing to be told: then this costs a connection, no more. */
+static void on_silent(EV_P_ ev_timer *timer, int revents)
+{
+	struct kv_stream *s = timer->data;
+
+	(void)loop;
+	(void)revents;
+	if (!s->is_heard && s->replay == NULL)
+		kv_socket_renew(s->live, s->options.address, s->options.port);
+	s->is_heard = false;
 }
 
 /* ---- life ---- */
@@ -360,9 +400,15 @@ struct kv_stream *kv_stream_open(struct kv_client *c,
 	ev_io_init(&s->live_io, on_live, -1, EV_READ);
 	ev_io_init(&s->replay_io, on_replay, -1, EV_READ);
 	ev_timer_init(&s->again, on_again, 0., 0.);
-	ev_timer_init(&s->idle, on_idle, 0., REPLAY_IDLE_S);
-	s->live_io.data = s->replay_io.data = s->again.data = s->idle.data = s;
+	ev_timer_init(&s->idle, on_enough, 0., REPLAY_IDLE_S);
+	ev_timer_init(&s->deadline, on_enough, o->replay_s > 0 ? o->replay_s :
+	    REPLAY_MAX_S, 0.);
+	ev_timer_init(&s->silent, on_silent, 0., o->silent_s > 0 ?
+	    o->silent_s : SILENT_S);
+	s->live_io.data = s->replay_io.data = s->again.data = s->idle.data =
+	    s->deadline.data = s->silent.data = s;
 	watch(s, s->live, &s->live_io);
+	ev_timer_again(c->loop, &s->silent);
 	ev_timer_start(c->loop, &s->again);
 	return s;
 }
@@ -377,6 +423,7 @@ void kv_stream_close(struct kv_stream *s)
 	if (s->replay != NULL)
 		end_replay(s);
 	ev_timer_stop(loop, &s->again);
+	ev_timer_stop(loop, &s->silent);
 	ev_io_stop(loop, &s->live_io);
 	zmq_table.close(s->live);
 	free(s->held.bytes);

@@ -3,9 +3,9 @@
  *
  * A SUB socket for what comes, a DEALER for what was missed (vLLM's replay endpoint, a
  * ROUTER: [delimiter, number] asks, [delimiter, number, payload] answers, number -1 ends
- * it). Reconnecting is libzmq's own work, in its own thread; here messages are taken as
- * the loop comes round, so many at a time. Frames are [topic, number:8, payload].
- * Thread of the loop.
+ * it). Reconnecting is libzmq's own work, in its own thread, as long as it does it; here
+ * messages are taken as the loop comes round, so many at a time. Frames are [topic,
+ * number:8, payload]. Thread of the loop.
  */
 #pragma once
 
@@ -43,6 +43,8 @@ struct kv_stream_calls {
 struct kv_stream_options {
 	const char *address;	/* numeric, IPv6 without brackets; not copied */
 	uint16_t port, replay_port;	/* replay_port 0: there is none */
+	double replay_s;	/* one may last so long; 0: ten seconds */
+	double silent_s;	/* then it is connected anew; 0: a minute */
 	const char *topic;	/* prefix of the topics wanted; "": all */
 	const struct kv_stream_calls *calls;
 	void *data;

@@ -21,6 +21,7 @@
 	X(setsockopt)     \
 	X(getsockopt)     \
 	X(connect)        \
+	X(disconnect)     \
 	X(send)           \
 	X(msg_init)       \
 	X(msg_recv)       \
