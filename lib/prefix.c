@@ -193,16 +193,10 @@ static void evict_one(struct prefix_index *p, struct holder *h)
 	prefix_remove(p, h, h->oldest);
 }
 
-static void evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
+void prefix_evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
 {
 	while (h->count > count)
 		evict_one(p, h);
-}
-
-static void empty(struct prefix_index *p, struct holder *h)
-{
-	evict_to(p, h, 0);
-	h->has_answers = false;
 }
 
 uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h)
@@ -227,7 +221,7 @@ static bool steal(struct prefix_index *p, uint32_t n_wanted)
 
 		p->steal_at = (p->steal_at + 1) % p->n_slots;
 		if (h->count > limit) {
-			evict_to(p, h, h->count - limit > batch ?
+			prefix_evict_to(p, h, h->count - limit > batch ?
 			    h->count - batch : limit);
 			return true;
 		}
@@ -327,7 +321,7 @@ void prefix_make_room(struct prefix_index *p, struct holder *h, uint32_t n_new)
 {
 	uint32_t limit = prefix_limit(p, h);
 
-	evict_to(p, h, limit > n_new ? limit - n_new : 0);
+	prefix_evict_to(p, h, limit > n_new ? limit - n_new : 0);
 	while (p->n_postings - p->n_used < n_new &&
 	    steal(p, n_new - (p->n_postings - p->n_used)))
 		;
@@ -370,10 +364,10 @@ void prefix_insert(struct prefix_index *p, uint16_t slot, const uint64_t *chain,
 	must(slot < p->n_slots);
 	if (n > UINT16_MAX)
 		n = UINT16_MAX;
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	if (p->holders[slot].joined)
 		insert_locked(p, slot, chain, (uint32_t)n, depth, true);
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 }
 
 uint32_t prefix_claim(struct prefix_index *p, uint16_t slot,
@@ -384,10 +378,10 @@ uint32_t prefix_claim(struct prefix_index *p, uint16_t slot,
 	must(slot < p->n_slots);
 	if (n > UINT16_MAX)
 		n = UINT16_MAX;
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	if (p->holders[slot].joined)
 		n_new = insert_locked(p, slot, chain, (uint32_t)n, 0, false);
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	return n_new;
 }
 
@@ -396,45 +390,13 @@ void prefix_join(struct prefix_index *p, uint16_t slot, uint32_t capacity_blocks
 	struct holder *h;
 
 	must(slot < p->n_slots);
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	h = &p->holders[slot];
 	must(!h->joined && h->count == 0);
 	h->joined = true;
 	h->capacity = capacity_blocks;
 	p->n_joined++;
-	pthread_mutex_unlock(&p->lock);
-}
-
-void prefix_leave(struct prefix_index *p, uint16_t slot)
-{
-	struct holder *h;
-
-	must(slot < p->n_slots);
-	pthread_mutex_lock(&p->lock);
-	h = &p->holders[slot];
-	must(h->joined);
-	empty(p, h);
-	h->joined = false;
-	p->n_joined--;
-	pthread_mutex_unlock(&p->lock);
-}
-
-void prefix_purge(struct prefix_index *p, uint16_t slot)
-{
-	must(slot < p->n_slots);
-	pthread_mutex_lock(&p->lock);
-	empty(p, &p->holders[slot]);
-	pthread_mutex_unlock(&p->lock);
-}
-
-void prefix_set_capacity(struct prefix_index *p, uint16_t slot,
-    uint32_t capacity_blocks)
-{
-	must(slot < p->n_slots);
-	pthread_mutex_lock(&p->lock);
-	p->holders[slot].capacity = capacity_blocks;
-	evict_to(p, &p->holders[slot], capacity_blocks);
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 }
 
 uint32_t prefix_count(struct prefix_index *p, uint16_t slot)
@@ -442,9 +404,9 @@ uint32_t prefix_count(struct prefix_index *p, uint16_t slot)
 	uint32_t n;
 
 	must(slot < p->n_slots);
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	n = p->holders[slot].count;
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	return n;
 }
 
@@ -452,9 +414,9 @@ uint32_t prefix_total(struct prefix_index *p)
 {
 	uint32_t n;
 
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	n = p->n_used;
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	return n;
 }
 

@@ -1,6 +1,6 @@
 /*
- * prefix_follow.c - what becomes of a chain after it was sent: its answer, its engine's
- * own word
+ * prefix_follow.c - what becomes of a chain after it was sent: its answer, and who asks
+ * which it was
  *
  * An answer's blocks are known by number only. They stand behind a block of their
  * prompt under keys that no prompt can be made to hash to, take capacity, age and are
@@ -95,10 +95,10 @@ void prefix_answered(struct prefix_index *p, uint16_t slot, uint64_t block,
 	must(slot < p->n_slots);
 	if (n == 0)
 		return;
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	if (p->holders[slot].joined)
 		add_answer(p, &p->holders[slot], slot, block, n);
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 }
 
 /* ---- following an engine ---- */
@@ -123,10 +123,10 @@ int prefix_follow(struct prefix_index *p, uint16_t slot, bool is_followed)
 		if (j == NULL)
 			return -1;
 	}
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	old = p->holders[slot].journal;
 	p->holders[slot].journal = j;
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	free(old);
 	return 0;
 }
@@ -149,7 +149,7 @@ uint32_t prefix_sent(struct prefix_index *p, uint16_t slot,
 
 	must(slot < p->n_slots);
 	*n_lost = 0;
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	j = p->holders[slot].journal;
 	if (j != NULL) {
 		n = j->n;
@@ -157,7 +157,7 @@ uint32_t prefix_sent(struct prefix_index *p, uint16_t slot,
 		*n_lost = j->n_lost;
 		j->n = j->n_lost = 0;
 	}
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	return n;
 }
 
@@ -167,58 +167,11 @@ uint32_t prefix_blocks(struct prefix_index *p, uint16_t slot, uint64_t leaf,
 	uint32_t id, i = n;
 
 	must(slot < p->n_slots);
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	id = p->holders[slot].joined ? prefix_find(p, leaf, slot) : 0;
 	for (; id != 0 && i > 0; id = p->postings[id].parent)
 		out[--i] = atomic_load_explicit(&p->postings[id].key,
 		    memory_order_relaxed);
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	return i == 0 ? n : 0;
-}
-
-/* The deepest first, so that nothing ever hangs on what is gone. */
-static uint32_t drop_with_children(struct prefix_index *p, struct holder *h,
-    uint32_t top)
-{
-	uint32_t n = 0, id = top;
-
-	for (;;) {
-		uint32_t parent;
-
-		while (p->kin[id].child != 0)
-			id = p->kin[id].child;
-		parent = p->postings[id].parent;
-		prefix_remove(p, h, id);
-		n++;
-		if (id == top)
-			return n;
-		id = parent;
-	}
-}
-
-uint32_t prefix_drop(struct prefix_index *p, uint16_t slot, uint64_t block)
-{
-	uint32_t id, n = 0;
-
-	must(slot < p->n_slots && p->kin != NULL);
-	pthread_mutex_lock(&p->lock);
-	id = p->holders[slot].joined ? prefix_find(p, block, slot) : 0;
-	if (id != 0)
-		n = drop_with_children(p, &p->holders[slot], id);
-	pthread_mutex_unlock(&p->lock);
-	return n;
-}
-
-uint32_t prefix_trim(struct prefix_index *p, uint16_t slot, uint32_t count)
-{
-	struct holder *h;
-	uint32_t n = 0;
-
-	must(slot < p->n_slots);
-	pthread_mutex_lock(&p->lock);
-	h = &p->holders[slot];
-	for (; h->count > count; n++)
-		prefix_remove(p, h, h->oldest);
-	pthread_mutex_unlock(&p->lock);
-	return n;
 }

@@ -38,7 +38,7 @@ static uint32_t copy_postings(struct prefix_index *p, uint16_t slot,
 {
 	uint32_t n = 0;
 
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	for (uint32_t id = p->holders[slot].newest; id != 0 && n < max;
 	     id = p->postings[id].older) {
 		out[n].hash = atomic_load_explicit(&p->postings[id].key,
@@ -47,7 +47,7 @@ static uint32_t copy_postings(struct prefix_index *p, uint16_t slot,
 		numbers[n] = (struct numbering){ id, n + 1 };
 		n++;
 	}
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	return n;
 }
 
@@ -99,10 +99,10 @@ uint32_t prefix_import(struct prefix_index *p, uint16_t slot,
 	must(slot < p->n_slots);
 	if (ids == NULL)
 		return 0;
-	pthread_mutex_lock(&p->lock);
+	prefix_lock(p);
 	if (p->holders[slot].joined && p->holders[slot].count == 0)
 		done = put_blocks(p, &p->holders[slot], slot, blocks, n, ids);
-	pthread_mutex_unlock(&p->lock);
+	prefix_unlock(p);
 	free(ids);
 	return done;
 }

@@ -52,6 +52,7 @@ struct prefix_index {
 	uint32_t n_slots;
 	size_t bytes;
 
+	_Atomic uint32_t n_waiting;	/* for the lock: whom prefix_shrink.c lets in */
 	pthread_mutex_t lock;		/* guards all below, and every write above */
 	struct holder *holders;
 	uint32_t n_joined;
@@ -79,6 +80,20 @@ static inline uint32_t prefix_load(const _Atomic uint32_t *at)
 	return atomic_load_explicit(at, memory_order_acquire);
 }
 
+static inline void prefix_lock(struct prefix_index *p)
+{
+	if (pthread_mutex_trylock(&p->lock) == 0)
+		return;
+	atomic_fetch_add_explicit(&p->n_waiting, 1, memory_order_relaxed);
+	pthread_mutex_lock(&p->lock);
+	atomic_fetch_sub_explicit(&p->n_waiting, 1, memory_order_relaxed);
+}
+
+static inline void prefix_unlock(struct prefix_index *p)
+{
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* ---- under the lock ---- */
 
 /* 0: the endpoint does not hold it. */
@@ -92,6 +107,9 @@ uint32_t prefix_add(struct prefix_index *p, struct holder *h, uint16_t slot,
 void prefix_remove(struct prefix_index *p, struct holder *h, uint32_t id);
 void prefix_push_newest(struct prefix_index *p, struct holder *h, uint32_t id);
 void prefix_push_oldest(struct prefix_index *p, struct holder *h, uint32_t id);
+
+/* The least recent go, until so many are left. */
+void prefix_evict_to(struct prefix_index *p, struct holder *h, uint32_t count);
 
 /* Leaf first, root last: children are never more recent than their parents. */
 void prefix_touch(struct prefix_index *p, struct holder *h, uint32_t leaf);
