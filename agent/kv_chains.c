@@ -14,6 +14,7 @@ enum {
 	PENDING_MS = 30000,	/* a request whose blocks were not told by then */
 	OPEN_MS = 500,
 	CHAIN_MAX = 1 << 16,	/* blocks of an engine in one chain */
+	FILTER_BITS_PER_KEY = 8, FILTER_BITS_MIN = 1024,
 	RATIO_SURE = 8,		/* chains, before sizes are held to be known */
 };
 
@@ -144,6 +145,12 @@ static void map_chain(struct kv_track *t, const struct chain *c,
 	}
 }
 
+static void forget_chain(struct chain *c)
+{
+	free(c->filter);
+	free(c->keys);
+}
+
 static void close_chain(struct kv_track *t, size_t i)
 {
 	struct chain *c = &t->open[i];
@@ -156,7 +163,7 @@ static void close_chain(struct kv_track *t, size_t i)
 		counter_add(t->counters->kv_chains, 1);
 	}
 	free(texts);
-	free(c->keys);
+	forget_chain(c);
 	t->open[i] = t->open[--t->n_open];
 }
 
@@ -167,8 +174,42 @@ void kv_chains_age(struct kv_track *t, int64_t now_ms)
 			close_chain(t, i);
 }
 
-static bool has_key(const struct chain *c, uint64_t key)
+static uint64_t *bit_of(const struct chain *c, uint64_t key, uint64_t *bit)
 {
+	uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) &
+	    (c->filter_bits - 1);
+
+	*bit = (uint64_t)1 << at % 64;
+	return &c->filter[at / 64];
+}
+
+/* Of eight keys that are not there, one passes. False without memory. */
+static bool filter(struct chain *c)
+{
+	uint64_t bit;
+
+	if (c->n > c->filter_bits / FILTER_BITS_PER_KEY) {
+		uint32_t bits = FILTER_BITS_MIN;
+
+		while (bits / FILTER_BITS_PER_KEY < c->n)
+			bits *= 2;
+		free(c->filter);
+		c->filter = calloc(bits / 64, sizeof(*c->filter));
+		c->filter_bits = c->filter != NULL ? bits : 0;
+		c->n_filtered = 0;
+	}
+	for (; c->filter != NULL && c->n_filtered < c->n; c->n_filtered++)
+		*bit_of(c, c->keys[c->n_filtered], &bit) |= bit;
+	return c->filter != NULL;
+}
+
+/* Engines remove as many blocks as they store, most of them of none of the chains. */
+static bool has_key(struct chain *c, uint64_t key)
+{
+	uint64_t bit;
+
+	if (filter(c) && (*bit_of(c, key, &bit) & bit) == 0)
+		return false;
 	for (uint32_t i = 0; i < c->n; i++)
 		if (c->keys[i] == key)
 			return true;
@@ -185,7 +226,7 @@ void kv_chains_close(struct kv_track *t, uint64_t key)
 void kv_chains_forget(struct kv_track *t)
 {
 	while (t->n_open > 0)
-		free(t->open[--t->n_open].keys);
+		forget_chain(&t->open[--t->n_open]);
 	t->n_pending = 0;
 }
 
@@ -219,7 +260,7 @@ static void open_chain(struct kv_track *t, size_t pending,
 	if (extend(&c, keys, e->n_hashes))
 		t->open[t->n_open++] = c;
 	else
-		free(c.keys);
+		forget_chain(&c);
 }
 
 /* A piece that goes on where an open chain ends. */

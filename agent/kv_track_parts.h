@@ -28,6 +28,8 @@ struct chain {
 	struct prefix_sent sent;
 	uint64_t *keys;
 	uint32_t n, room, block_size;
+	uint64_t *filter;	/* a bit for each of the first n_filtered keys */
+	uint32_t n_filtered, filter_bits;	/* bits: a power of two */
 	int64_t at_ms;		/* the last piece */
 };
 

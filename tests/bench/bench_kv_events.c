@@ -20,7 +20,7 @@
 
 enum {
 	ROUNDS = 41, REPEATS = 200, BLOCK_TOKENS = 16, TEXT_BYTES = 256,
-	BLOCKS_MAX = 6250,
+	BLOCKS_MAX = 6250, FROM = 1000, OPEN_BLOCKS = 400,
 };
 
 static struct kv_track *track;
@@ -51,7 +51,7 @@ static void begin(msgpack_packer *pk, msgpack_sbuffer *out)
 	msgpack_pack_array(pk, 1);
 }
 
-static msgpack_sbuffer stored(uint32_t n, bool is_root)
+static msgpack_sbuffer stored(uint32_t n, uint64_t from, bool is_root)
 {
 	msgpack_sbuffer out;
 	msgpack_packer pk;
@@ -60,7 +60,7 @@ static msgpack_sbuffer stored(uint32_t n, bool is_root)
 	begin(&pk, &out);
 	msgpack_pack_array(&pk, 7);
 	put_text(&pk, "BlockStored");
-	put_hashes(&pk, 1000, n);
+	put_hashes(&pk, from, n);
 	if (is_root)
 		msgpack_pack_nil(&pk);
 	else
@@ -190,9 +190,26 @@ static void fill(void)
 	free(chain);
 }
 
+/* As many prompts as can be on their way into the engine at once. */
+static void open_chains(void)
+{
+	uint64_t chain[OPEN_BLOCKS / 4];
+
+	for (uint32_t k = 1; k <= KV_OPEN_MAX; k++) {
+		msgpack_sbuffer batch = stored(OPEN_BLOCKS, k * 10000000, true);
+
+		for (uint32_t i = 0; i < OPEN_BLOCKS / 4; i++)
+			chain[i] = rng_mix(k * 1000000 + i);
+		prefix_insert(prefix, 0, chain, OPEN_BLOCKS / 4, 0);
+		by_track((struct span){ batch.data, batch.size });
+		msgpack_sbuffer_destroy(&batch);
+	}
+	must(track->n_open == KV_OPEN_MAX);
+}
+
 int main(void)
 {
-	msgpack_sbuffer all = stored(BLOCKS_MAX, true);
+	msgpack_sbuffer all = stored(BLOCKS_MAX, FROM, true);
 
 	fill();
 	by_track((struct span){ all.data, all.size });
@@ -202,10 +219,12 @@ int main(void)
 	must(kv_track_followed(track) > BLOCKS_MAX / 5);
 	printf("%-22s %-20s %10s %13s %12s %6s\n", "one batch of", "taken by",
 	    "bytes", "time", "batches", "x lib");
-	show("a 1,024-token prompt", stored(64, true));
-	show("a 100,000-token prompt", stored(BLOCKS_MAX, true));
-	show("a block of an answer", stored(1, false));
+	show("a 1,024-token prompt", stored(64, FROM, true));
+	show("a 100,000-token prompt", stored(BLOCKS_MAX, FROM, true));
+	show("a block of an answer", stored(1, FROM, false));
 	show("16 blocks removed", removed(16));
+	open_chains();
+	show("  while 16 are told", removed(16));
 	kv_track_free(track);
 	prefix_free(prefix);
 	return 0;
