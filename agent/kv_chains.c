@@ -14,12 +14,30 @@ enum {
 	PENDING_MS = 30000,	/* a request whose blocks were not told by then */
 	OPEN_MS = 500,
 	CHAIN_MAX = 1 << 16,	/* blocks of an engine in one chain */
+	ROOM_FIRST = 4,
 	FILTER_BITS_PER_KEY = 8, FILTER_BITS_MIN = 1024,
 	RATIO_SURE = 8,		/* chains, before sizes are held to be known */
 };
 
 /* How far a size may be off: before and after it is known what tokens are like. */
 static const float SLACK_FIRST = 2.5f, SLACK_SURE = 1.4f;
+
+/*
+ * The array with room for one more, `max` at most. Most endpoints of a fleet have few on
+ * their way, or none: so it begins small. NULL without memory; then it is as it was.
+ */
+static void *grown(void *array, size_t *room, size_t n, size_t max, size_t each)
+{
+	size_t next = *room > 0 ? 2 * *room : ROOM_FIRST;
+
+	if (n < *room)
+		return array;
+	next = next < max ? next : max;
+	array = realloc(array, next * each);
+	if (array != NULL)
+		*room = next;
+	return array;
+}
 
 /* ---- requests that were sent ---- */
 
@@ -28,6 +46,23 @@ static void drop_pending(struct kv_track *t, size_t i)
 	t->n_pending--;
 	memmove(&t->pending[i], &t->pending[i + 1],
 	    (t->n_pending - i) * sizeof(t->pending[0]));
+}
+
+/* False without memory. */
+static bool add_pending(struct kv_track *t, const struct prefix_sent *sent,
+    int64_t now_ms)
+{
+	struct pending *pending;
+
+	if (t->n_pending == KV_PENDING_MAX)
+		drop_pending(t, 0);
+	pending = grown(t->pending, &t->pending_room, t->n_pending,
+	    KV_PENDING_MAX, sizeof(*pending));
+	if (pending == NULL)
+		return false;
+	t->pending = pending;
+	t->pending[t->n_pending++] = (struct pending){ *sent, now_ms };
+	return true;
 }
 
 /* A request all of which was held already stores nothing. */
@@ -42,9 +77,7 @@ void kv_chains_sent(struct kv_track *t, int64_t now_ms)
 	for (uint32_t i = 0; i < n; i++) {
 		if (sent[i].held == sent[i].n || sent[i].n < 2)
 			continue;
-		if (t->n_pending == KV_PENDING_MAX)
-			drop_pending(t, 0);
-		t->pending[t->n_pending++] = (struct pending){ sent[i], now_ms };
+		n_lost += !add_pending(t, &sent[i], now_ms);
 	}
 	/* Any chain may be one of those we have not heard of. */
 	if (n_lost > 0)
@@ -230,6 +263,13 @@ void kv_chains_forget(struct kv_track *t)
 	t->n_pending = 0;
 }
 
+void kv_chains_free(struct kv_track *t)
+{
+	kv_chains_forget(t);
+	free(t->pending);
+	free(t->open);
+}
+
 static bool extend(struct chain *c, const uint64_t *keys, uint32_t n)
 {
 	if (n > CHAIN_MAX - c->n)
@@ -253,12 +293,18 @@ static void open_chain(struct kv_track *t, size_t pending,
 {
 	struct chain c = { .sent = t->pending[pending].sent,
 		.block_size = e->block_size, .at_ms = now_ms };
+	struct chain *open;
 
 	drop_pending(t, pending);
 	if (t->n_open == KV_OPEN_MAX)
 		close_chain(t, 0);
+	open = grown(t->open, &t->open_room, t->n_open, KV_OPEN_MAX,
+	    sizeof(*open));
+	if (open == NULL)
+		return;
+	t->open = open;
 	if (extend(&c, keys, e->n_hashes))
-		t->open[t->n_open++] = c;
+		open[t->n_open++] = c;
 	else
 		forget_chain(&c);
 }

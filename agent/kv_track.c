@@ -11,6 +11,8 @@
 static const float BYTES_PER_TOKEN = PROMPT_TOKEN_BYTES;	/* to begin with */
 static const float SLACK_HELD = 1.25f;
 
+static struct counters unused;	/* of trackers that nobody wants to count */
+
 struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
     uint32_t n_ranks, uint32_t block_bytes, struct kv_texts *texts,
     struct counters *c)
@@ -27,7 +29,7 @@ struct kv_track *kv_track_new(struct prefix_index *prefix, uint16_t slot,
 	t->slot = slot;
 	t->n_ranks = n_ranks;
 	t->block_bytes = block_bytes;
-	t->counters = c != NULL ? c : &t->unused;
+	t->counters = c != NULL ? c : &unused;
 	t->bytes_per_token = BYTES_PER_TOKEN;
 	kv_map_init(&t->map, KV_FOLLOWED_MAX);
 	t->texts = texts;
@@ -41,7 +43,7 @@ void kv_track_free(struct kv_track *t)
 	if (t == NULL)
 		return;
 	prefix_follow(t->prefix, t->slot, false);
-	kv_chains_forget(t);
+	kv_chains_free(t);
 	kv_exact_forget(t);
 	kv_map_fini(&t->map);
 	kv_map_fini(&t->blocks);

@@ -37,12 +37,11 @@ struct kv_track {
 	struct prefix_index *prefix;
 	uint16_t slot;
 	uint32_t n_ranks, block_bytes;
-	struct counters *counters;	/* or NULL */
-	struct counters unused;
-	struct pending pending[KV_PENDING_MAX];	/* oldest first */
-	size_t n_pending;
-	struct chain open[KV_OPEN_MAX];
-	size_t n_open;
+	struct counters *counters;
+	struct pending *pending;	/* oldest first; KV_PENDING_MAX at most */
+	size_t n_pending, pending_room;
+	struct chain *open;		/* KV_OPEN_MAX at most */
+	size_t n_open, open_room;
 	struct kv_map map;
 	struct kv_texts *texts;	/* NULL: nobody tells; then both are empty */
 	struct kv_map blocks;	/* engine's block -> its link, in `text` */
@@ -74,6 +73,7 @@ void kv_chains_stored(struct kv_track *t, const struct kv_event *e,
 void kv_chains_age(struct kv_track *t, int64_t now_ms);
 void kv_chains_close(struct kv_track *t, uint64_t key);
 void kv_chains_forget(struct kv_track *t);
+void kv_chains_free(struct kv_track *t);
 
 /* Text that the engine may hold without having said so yet. */
 uint32_t kv_chains_untold(const struct kv_track *t);
