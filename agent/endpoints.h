@@ -20,6 +20,7 @@
 #include "live.h"
 #include "span.h"
 
+struct entries;
 struct label;
 struct label_columns;
 struct pool_options;
@@ -69,6 +70,7 @@ struct endpoint_view {
 	const struct endpoint_stats *stats;
 	const struct endpoint_extras *extras;	/* by row; NULL: there are none */
 	const struct label_columns *labels;	/* NULL: endpoints have them only */
+	const struct entries *entries;		/* NULL: nobody forwards to ranks */
 	size_t n_slots;				/* all slots are below this */
 	struct endpoint_live *live;		/* by slot; the one thing written */
 	struct prefix_index *prefix;		/* by slot */

@@ -4,10 +4,10 @@
 #include "pick.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
+#include "entries.h"
 #include "options.h"
 #include "picking.h"
 #include "prefix.h"
@@ -229,34 +229,6 @@ static void conclude(struct pick *out, const struct course *c)
 
 /* ---- ranks ---- */
 
-/* How long its address is, before the last colon. */
-static size_t host_len(struct span addr)
-{
-	const char *colon = addr.len > 0 ?
-	    memrchr(addr.ptr, ':', addr.len) : NULL;
-
-	return colon != NULL ? (size_t)(colon - addr.ptr) : addr.len;
-}
-
-/* The row on the same address with that port, or n_endpoints. */
-static size_t entry_row(const struct endpoint_view *view,
-    const struct endpoint *e, uint16_t port)
-{
-	char ending[8];
-	size_t host = host_len(e->addr), row = 0;
-	size_t n = (size_t)snprintf(ending, sizeof(ending), ":%u", port);
-
-	for (; row < view->n_endpoints; row++) {
-		struct span addr = view->endpoints[row].addr;
-
-		if (addr.len == host + n &&
-		    memcmp(addr.ptr, e->addr.ptr, host) == 0 &&
-		    memcmp(addr.ptr + host, ending, n) == 0)
-			break;
-	}
-	return row;
-}
-
 static bool is_listed(const struct endpoint *const *list, size_t n,
     const struct endpoint *e)
 {
@@ -267,14 +239,13 @@ static bool is_listed(const struct endpoint *const *list, size_t n,
 }
 
 /* Ranks become the servers that forward to them; several may have the same. */
-static void enter_by(struct pick *out, const struct endpoint_view *view,
-    uint16_t port)
+static void enter(struct pick *out, const struct endpoint_view *view)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < out->n; i++) {
 		const struct endpoint *rank = out->choices[i], *e = rank;
-		size_t row = entry_row(view, rank, port);
+		size_t row = view->entries->rows[rank - view->endpoints];
 
 		if (row < view->n_endpoints) {
 			e = &view->endpoints[row];
@@ -314,9 +285,6 @@ static void pick_scheduled(struct pick *out, struct picking *p)
 	const struct endpoint_view *view = p->choice.view;
 	struct course c = { .p = p, .stages = { .schedule = view->schedule,
 		.request = p->choice.request } };
-	const struct handler *handler = view->schedule->handler;
-	uint16_t port = handler->entry_port != NULL ?
-	    handler->entry_port(view->schedule->params) : 0;
 
 	if (!picking_match(p))
 		return;
@@ -333,8 +301,8 @@ static void pick_scheduled(struct pick *out, struct picking *p)
 		return;
 	}
 	conclude(out, &c);
-	if (port != 0)
-		enter_by(out, view, port);
+	if (view->entries != NULL)
+		enter(out, view);
 }
 
 /* ---- a request ---- */

@@ -190,7 +190,7 @@ struct handler {
 	    const void *params, enum stage *stage);
 	/*
 	 * The port of the server that forwards to the one picked, on the same address;
-	 * 0: HAProxy sends it there itself. May be NULL.
+	 * 0: HAProxy sends it there itself. May be NULL. See entries.h.
 	 */
 	uint16_t (*entry_port)(const void *params);
 };

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "discover.h"
+#include "entries.h"
 #include "home.h"
 #include "kv_texts.h"
 #include "label_columns.h"
@@ -33,6 +34,7 @@ struct membership {
 	size_t n;
 	struct home **homes;		/* one reference each */
 	struct label_columns *labels;
+	struct entries *entries;	/* NULL: the schedule has no entry_port */
 	struct endpoint endpoints[];
 };
 
@@ -56,11 +58,28 @@ static void membership_unref(struct membership *m)
 		home_unref(m->homes[i]);
 	free(m->homes);
 	free(m->labels);
+	free(m->entries);
 	free(m);
 }
 
+/* 0: HAProxy sends to whom is picked. */
+static uint16_t entry_port(const struct schedule *s)
+{
+	return s != NULL && s->handler->entry_port != NULL ?
+	    s->handler->entry_port(s->params) : 0;
+}
+
+/* What is found out about all of them at once. */
+static bool gather(struct membership *m, size_t n, uint16_t port)
+{
+	m->labels = label_columns_new(m->endpoints, n);
+	if (port != 0)
+		m->entries = entries_new(m->endpoints, n, port);
+	return m->labels != NULL && (port == 0 || m->entries != NULL);
+}
+
 static struct membership *membership_new(struct target *const *targets,
-    size_t n)
+    size_t n, uint16_t port)
 {
 	struct membership *m = calloc(1,
 	    sizeof(*m) + n * sizeof(m->endpoints[0]));
@@ -85,15 +104,13 @@ static struct membership *membership_new(struct target *const *targets,
 			.label_ids = h->label_ids,
 		};
 	}
-	m->labels = label_columns_new(m->endpoints, n);
-	if (m->labels == NULL) {
-		free(m->homes);
-		free(m);
+	m->refs = 1;
+	if (!gather(m, n, port)) {
+		membership_unref(m);
 		return NULL;
 	}
 	for (; m->n < n; m->n++)
 		m->homes[m->n]->refs++;
-	m->refs = 1;
 	return m;
 }
 
@@ -280,7 +297,7 @@ int pool_update(struct pool *p, const struct pool_context *context,
 	done = make_targets(p, context, sorted, n, renew, targets);
 	if (done < n)
 		goto fail;
-	members = membership_new(targets, n);
+	members = membership_new(targets, n, entry_port(p->options->schedule));
 	if (members == NULL)
 		goto fail;
 
@@ -381,6 +398,22 @@ static void cool_down(struct pool *p, int64_t now_ms)
 	p->warm = NULL;
 }
 
+/* By options that came after the set did. False without memory. */
+static bool renew_entries(struct pool *p)
+{
+	uint16_t port = entry_port(p->options->schedule);
+	struct membership *m = p->members;
+
+	if (m == NULL || port == (m->entries != NULL ? m->entries->port : 0))
+		return true;
+	m = membership_new(p->targets, p->n_targets, port);
+	if (m == NULL)
+		return false;
+	membership_unref(p->members);
+	p->members = m;
+	return true;
+}
+
 const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 {
 	size_t n = p->n_targets;
@@ -389,7 +422,7 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 	if (v == NULL)
 		return NULL;
 	cool_down(p, now_ms);
-	if (!copy_extras(p, &v->extras)) {
+	if (!renew_entries(p) || !copy_extras(p, &v->extras)) {
 		free(v);
 		return NULL;
 	}
@@ -413,6 +446,7 @@ const struct endpoint_view *pool_view(struct pool *p, int64_t now_ms)
 		.endpoints = n > 0 ? p->members->endpoints : NULL,
 		.stats = v->stats,
 		.labels = n > 0 ? p->members->labels : NULL,
+		.entries = n > 0 ? p->members->entries : NULL,
 		.extras = v->extras,
 		.n_slots = p->n_slots,
 		.live = p->live,

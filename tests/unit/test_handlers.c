@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "entries.h"
 #include "fault.h"
 #include "help.h"
 #include "options.h"
@@ -57,6 +58,7 @@ enum { N_MAX = 8, LABELS_MAX = 2, THREADS = 4 };
 #define PROMPT4 "a" BLOCK64 "b" BLOCK64 "c" BLOCK64 "d" BLOCK64
 
 static struct help_pool pool;
+static struct entries *entries;
 static struct label labels[N_MAX][LABELS_MAX];
 static struct options *options;
 static struct arena *arena;
@@ -531,6 +533,18 @@ static const struct {
 	    "10.0.0.1:8002" }, 3, -1, 2 },
 };
 
+/* As a pool does it when the set has changed. */
+static void know_entries(void)
+{
+	const struct schedule *s = pool.view.schedule;
+
+	free(entries);
+	entries = entries_new(pool.endpoints, pool.view.n_endpoints,
+	    s->handler->entry_port(s->params));
+	assert_non_null(entries);
+	pool.view.entries = entries;
+}
+
 static void test_a_rank_is_reached_by_who_forwards_to_it(void **state)
 {
 	(void)state;
@@ -543,6 +557,7 @@ static void test_a_rank_is_reached_by_who_forwards_to_it(void **state)
 			pool.endpoints[k].addr = span_of(ranks[i].addrs[k]);
 			pool.stats[k].queued = (uint32_t)(3 - k);
 		}
+		know_entries();
 		r = prompt4();
 		got = pick(&r);
 		assert_int_equal(row_of(got.choices[0]), ranks[i].primary);
@@ -567,6 +582,7 @@ static void test_the_elder_handler_knows_ranks_too(void **state)
 	    " deciderPluginName: always-disagg-pd-decider}}"), "ddp");
 	pool.stats[0].queued = 1;
 	pool.endpoints[1].addr = span_of("10.0.0.1:8001");
+	know_entries();
 	r = prompt4();
 	got = pick(&r);
 	assert_int_equal(row_of(got.choices[0]), 0);
@@ -700,6 +716,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	help_pool_fini(&pool);
+	free(entries);
 	arena_free(arena);
 	options_free(options);
 	return 0;

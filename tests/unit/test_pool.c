@@ -12,12 +12,14 @@
 #include "clock.h"
 #include "discover.h"
 #include "engine.h"
+#include "entries.h"
 #include "fault.h"
 #include "help_metrics.h"
 #include "home.h"
 #include "http.h"
 #include "label_columns.h"
 #include "log.h"
+#include "plugin.h"
 #include "pool.h"
 #include "prefix.h"
 #include "rng.h"
@@ -360,6 +362,51 @@ static void test_a_view_outlives_its_pool(void **state)
 	(void)state;
 }
 
+static uint16_t port_of(const void *params)
+{
+	return *(const uint16_t *)params;
+}
+
+/* A schedule that changes with the set as it is: each view has what it was made by. */
+static void test_a_view_knows_who_forwards_to_ranks(void **state)
+{
+	static const struct handler handler = { .entry_port = port_of };
+	uint16_t port = 0;
+	const struct schedule schedule = { .handler = &handler,
+		.params = &port };
+	struct endpoint_spec specs[3];
+	const struct endpoint_view *v, *before;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		specs[i] = (struct endpoint_spec){ .name = i == 0 ? "a" :
+			i == 1 ? "b" : "c", .host = i < 2 ? "10.0.0.1" :
+			"10.0.0.2", .address = i < 2 ? "10.0.0.1" : "10.0.0.2",
+			.port = (uint16_t)(8000 + i), .engine = "vllm",
+			.ready = true };
+	assert_int_equal(update(specs, 3), 0);
+	options.schedule = &schedule;
+	before = view_now();
+	assert_null(before->entries);
+	port = 8001;
+	v = view_now();
+	assert_null(before->entries);
+	assert_int_equal(v->entries->rows[0], 1);
+	assert_int_equal(v->entries->rows[1], 1);
+	assert_int_equal(v->entries->rows[2], 3);
+	pool_view_unref(before);
+	before = v;
+	port = 8002;
+	assert_int_equal(update(specs, 3), 0);
+	v = view_now();
+	assert_int_equal(v->entries->rows[0], 3);
+	assert_int_equal(v->entries->rows[2], 2);
+	assert_int_equal(before->entries->rows[0], 1);
+	pool_view_unref(before);
+	pool_view_unref(v);
+	options.schedule = NULL;
+}
+
 /* ---- what only some engines tell ---- */
 
 #define TELL(adapters, depth) \
@@ -530,6 +577,7 @@ int main(void)
 		unit(test_too_many_endpoints_change_nothing),
 		unit(test_no_slot_is_ever_shared),
 		unit(test_a_view_outlives_its_pool),
+		unit(test_a_view_knows_who_forwards_to_ranks),
 		unit(test_a_view_has_the_extras_of_its_rows),
 		unit(test_the_extras_of_a_view_are_its_own),
 	};
