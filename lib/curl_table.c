@@ -1,44 +1,29 @@
 /*
- * curl_table.c - dlopen() of libcurl.so.4, once a process
+ * curl_table.c - libcurl.so.4, and its one call before all others
  */
 #include "curl_table.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
-
-#include "fault.h"
+#include "late_library.h"
 
 struct curl_table curl_table;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const char *missing;
+#define SYMBOL(function) { "curl_" #function, &curl_table.function },
+static const struct late_symbol symbols[] = { CURL_FUNCTIONS(SYMBOL) };
 
-#define LOOK_UP(name)                                               \
-	*(void **)&curl_table.name = dlsym(lib, "curl_" #name);     \
-	if (curl_table.name == NULL)                                \
-		missing = "curl_" #name;
-
-/* Never unloaded: libcurl and OpenSSL leave things behind that point back. */
-static void load(void)
+static const char *begin(void)
 {
-	void *lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-
-	if (lib == NULL) {
-		missing = "libcurl.so.4";
-		return;
-	}
-	CURL_FUNCTIONS(LOOK_UP)
-	if (missing == NULL &&
-	    curl_table.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		missing = "curl_global_init's consent";
+	return curl_table.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? NULL :
+	    "curl_global_init's consent";
 }
+
+static struct late_library library = {
+	.file = "libcurl.so.4", .package = "libcurl4",
+	.feature = "https", .instead = "http",
+	.symbols = symbols, .n_symbols = sizeof(symbols) / sizeof(*symbols),
+	.begin = begin, .lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 bool curl_table_load(struct fault *why)
 {
-	pthread_once(&once, load);
-	if (missing == NULL)
-		return true;
-	fault_setf(why, NULL, 0, "https without %s", missing);
-	fault_want(why, "libcurl.so.4 (package libcurl4), or http");
-	return false;
+	return late_library_load(&library, why);
 }
