@@ -3,7 +3,8 @@
  *
  * Names go over as a batch that replaces the one before; answers come back
  * through a list and ev_async. Both are taken under one lock that is never held
- * during a lookup or a callback.
+ * during a lookup or a callback. Nobody waits for a lookup either: who stops amid one
+ * leaves everything to the thread, which knows no loop from then on.
  */
 #include "resolver.h"
 
@@ -42,6 +43,7 @@ struct resolver {
 	pthread_mutex_t lock;	/* guards the ones below */
 	struct batch *batch;
 	bool is_looking, is_stopping;
+	bool is_orphan;		/* the thread is to free all this */
 	struct answer *answers, **answers_tail;
 };
 
@@ -161,14 +163,24 @@ static char *next_host(struct resolver *r)
 	return host;
 }
 
-/* A name without memory for its answer will be asked again one day. */
+/* Within the lock, or the loop might be gone before it is woken up. */
 static void post(struct resolver *r, struct answer *a)
 {
 	pthread_mutex_lock(&r->lock);
 	*r->answers_tail = a;
 	r->answers_tail = &a->next;
+	if (!r->is_stopping)
+		ev_async_send(r->loop, &r->mail);
 	pthread_mutex_unlock(&r->lock);
-	ev_async_send(r->loop, &r->mail);
+}
+
+static void resolver_free(struct resolver *r)
+{
+	answers_free(r->answers);
+	batch_free(r->batch);
+	pthread_cond_destroy(&r->wake);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
 }
 
 static void *resolver_main(void *arg)
@@ -180,13 +192,15 @@ static void *resolver_main(void *arg)
 		struct answer *a = calloc(1, sizeof(*a));
 
 		if (a == NULL) {
-			free(host);
+			free(host);	/* it will be asked again one day */
 			continue;
 		}
 		a->host = host;
 		a->ok = r->lookup(host, a->address) == 0;
 		post(r, a);
 	}
+	if (r->is_orphan)
+		resolver_free(r);
 	return NULL;
 }
 
@@ -256,19 +270,24 @@ fail_thread:
 
 void resolver_stop(struct resolver *r)
 {
+	pthread_t thread;
+	bool is_orphan;
+
 	if (r == NULL)
 		return;
+	thread = r->thread;
+	ev_async_stop(r->loop, &r->mail);
 	pthread_mutex_lock(&r->lock);
 	r->is_stopping = true;
+	is_orphan = r->is_orphan = r->is_looking;
 	pthread_cond_signal(&r->wake);
 	pthread_mutex_unlock(&r->lock);
-	pthread_join(r->thread, NULL);
-	ev_async_stop(r->loop, &r->mail);
-	answers_free(r->answers);
-	batch_free(r->batch);
-	pthread_cond_destroy(&r->wake);
-	pthread_mutex_destroy(&r->lock);
-	free(r);
+	if (is_orphan) {	/* and may be freed by now */
+		pthread_detach(thread);
+		return;
+	}
+	pthread_join(thread, NULL);
+	resolver_free(r);
 }
 
 int resolver_ask(struct resolver *r, const char *const *hosts, size_t n)

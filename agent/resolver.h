@@ -41,9 +41,8 @@ struct resolver *resolver_start(struct ev_loop *loop, resolver_lookup_f *lookup,
     resolver_answer_f *answer, void *data);
 
 /*
- * No answers after this returned. Waits for a lookup under way, which may take
- * as long as the system's resolver lets it: stop only when going down, or on a
- * loop that can wait.
+ * No answers after this returned. A lookup under way, which may take as long as the
+ * system's resolver lets it, is not waited for: its thread ends behind it.
  */
 void resolver_stop(struct resolver *r);
 

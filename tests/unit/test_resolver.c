@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "resolver.h"
 
@@ -63,7 +64,7 @@ static void test_each_name_gets_its_answer_in_order(void **state)
 /* A lookup that waits until the test lets it go. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
-static bool is_inside, is_open;	/* guarded by gate */
+static bool is_inside, is_outside, is_open;	/* guarded by gate */
 
 static int hold(const char *host, char address[INET6_ADDRSTRLEN])
 {
@@ -72,6 +73,8 @@ static int hold(const char *host, char address[INET6_ADDRSTRLEN])
 	pthread_cond_broadcast(&gate_moved);
 	while (!is_open)
 		pthread_cond_wait(&gate_moved, &gate);
+	is_outside = true;
+	pthread_cond_broadcast(&gate_moved);
 	pthread_mutex_unlock(&gate);
 	return pretend(host, address);
 }
@@ -84,11 +87,20 @@ static void await_inside(void)
 	pthread_mutex_unlock(&gate);
 }
 
+static void await_outside(void)
+{
+	pthread_mutex_lock(&gate);
+	while (!is_outside)
+		pthread_cond_wait(&gate_moved, &gate);
+	pthread_mutex_unlock(&gate);
+}
+
 static void set_gate(bool open)
 {
 	pthread_mutex_lock(&gate);
 	is_open = open;
 	is_inside = false;
+	is_outside &= open;
 	pthread_cond_broadcast(&gate_moved);
 	pthread_mutex_unlock(&gate);
 }
@@ -114,31 +126,33 @@ static void test_asking_anew_forgets_what_was_not_begun(void **state)
 	ev_loop_destroy(h.loop);
 }
 
-static void *open_gate(void *arg)
-{
-	(void)arg;
-	set_gate(true);
-	return NULL;
-}
-
-/* What leaks here, or is touched after it was freed, the sanitizers tell. */
-static void test_stopping_amid_a_lookup_waits_and_tells_nothing(void **state)
+/*
+ * Nobody opens the gate before it has stopped: whoever waits, waits for ever. What leaks
+ * here, or is touched after it was freed, the sanitizers tell.
+ */
+static void test_stopping_amid_a_lookup_neither_waits_nor_tells(void **state)
 {
 	static const char *const hosts[] = { "a", "bb", "ccc" };
-	struct heard h = { .loop = ev_loop_new(EVFLAG_AUTO) };
-	struct resolver *r = resolver_start(h.loop, hold, on_answer, &h);
-	pthread_t opener;
 
 	(void)state;
-	set_gate(false);
-	assert_int_equal(resolver_ask(r, hosts, 3), 0);
-	await_inside();
-	assert_int_equal(pthread_create(&opener, NULL, open_gate, NULL), 0);
-	resolver_stop(r);
-	pthread_join(opener, NULL);
-	ev_run(h.loop, EVRUN_NOWAIT);
-	assert_int_equal(h.n, 0);
-	ev_loop_destroy(h.loop);
+	for (int i = 0; i < 20; i++) {
+		struct heard h = { .loop = ev_loop_new(EVFLAG_AUTO) };
+		struct resolver *r = resolver_start(h.loop, hold, on_answer, &h);
+
+		set_gate(false);
+		assert_int_equal(resolver_ask(r, hosts, 3), 0);
+		await_inside();
+		alarm(20);
+		resolver_stop(r);
+		alarm(0);
+		if (i % 2 == 0)
+			set_gate(true);
+		ev_run(h.loop, EVRUN_NOWAIT);
+		assert_int_equal(h.n, 0);
+		ev_loop_destroy(h.loop);
+		set_gate(true);
+		await_outside();
+	}
 }
 
 static void test_a_resolver_never_asked_stops(void **state)
@@ -207,7 +221,7 @@ int main(void)
 		cmocka_unit_test(test_each_name_gets_its_answer_in_order),
 		cmocka_unit_test(test_asking_anew_forgets_what_was_not_begun),
 		cmocka_unit_test(
-		    test_stopping_amid_a_lookup_waits_and_tells_nothing),
+		    test_stopping_amid_a_lookup_neither_waits_nor_tells),
 		cmocka_unit_test(test_a_resolver_never_asked_stops),
 		cmocka_unit_test(test_the_least_address_is_picked_in_any_order),
 		cmocka_unit_test(test_the_system_knows_localhost),
