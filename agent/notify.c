@@ -84,7 +84,11 @@ static void count_pick(struct counters *c, const struct pick *pick)
 		counter_add(c->no_pick, 1);
 }
 
-/* Its token ids are worth knowing. */
+/*
+ * Its token ids are worth knowing. Before its answer, since answers leave together after
+ * all frames of a wakeup, whose bytes and arena are another's by then: a prompt that is
+ * new pays for its copy, 0.4 us of 16 KB (bench_questions), others nothing.
+ */
 static void offer(const struct notify *n, const struct endpoint_view *view,
     const struct request *request)
 {
