@@ -3,6 +3,8 @@
  */
 #include "columns.h"
 
+#include <float.h>
+
 #include "arena.h"
 
 bool told_columns_init(struct told_columns *t, struct arena *arena, size_t n)
@@ -27,6 +29,18 @@ bool live_columns_init(struct live_columns *l, struct arena *arena, size_t n)
 	};
 	return l->requests != NULL && l->tokens != NULL &&
 	    l->ttft_us != NULL && l->token_us != NULL;
+}
+
+bool pace_columns_init(struct pace_columns *p, struct arena *arena, size_t n)
+{
+	*p = (struct pace_columns){
+		.rate = arena_alloc(arena, n * sizeof(*p->rate)),
+		.serve_ms = arena_alloc(arena, n * sizeof(*p->serve_ms)),
+		.batch = arena_alloc(arena, n * sizeof(*p->batch)),
+		.busy_ms = arena_alloc(arena, n * sizeof(*p->busy_ms)),
+	};
+	return p->rate != NULL && p->serve_ms != NULL && p->batch != NULL &&
+	    p->busy_ms != NULL;
 }
 
 void told_columns_fill(const struct told_columns *t,
@@ -59,4 +73,70 @@ void live_columns_fill(const struct live_columns *l,
 		to.ttft_us[i] = ewma_get(&from->ttft_us);
 		to.token_us[i] = ewma_get(&from->token_us);
 	}
+}
+
+/* ---- paces ---- */
+
+static inline float learned(const struct ewma *e)
+{
+	float value = ewma_get(e);
+
+	return value > 0.0f ? value : 0.0f;
+}
+
+static inline float busy_ms(const struct endpoint_pace *pace, int64_t now_ms)
+{
+	int64_t left = atomic_load_explicit(&pace->busy_until_ms,
+	    memory_order_relaxed) - now_ms;
+
+	return left > 0 ? (float)left : 0.0f;
+}
+
+struct average {
+	float sum;
+	uint32_t n;
+};
+
+static inline void average_add(struct average *a, float value)
+{
+	a->sum += value;
+	a->n += value > 0.0f;
+}
+
+static float average_of(const struct average *a)
+{
+	return a->n > 0 ? a->sum / (float)a->n : 0.0f;
+}
+
+static void fill_with_nothing(const struct pace_columns *to, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		to->rate[i] = to->serve_ms[i] = to->batch[i] = 0.0f;
+		to->busy_ms[i] = FLT_MAX;
+	}
+}
+
+void pace_columns_fill(struct pace_columns *p, const struct choice *choice)
+{
+	const struct choice c = *choice;
+	const struct pace_columns to = *p;
+	const struct endpoint_pace *paces = endpoint_paces(c.view);
+	struct average rate = { 0 }, serve_ms = { 0 };
+
+	for (size_t i = 0; paces != NULL && i < c.n; i++) {
+		const struct endpoint_pace *from =
+		    &paces[choice_stats(&c, i)->slot];
+
+		to.rate[i] = learned(&from->prefill_rate);
+		to.serve_ms[i] = learned(&from->serve_us) / 1000.0f;
+		to.batch[i] = (float)atomic_load_explicit(&from->batch,
+		    memory_order_relaxed);
+		to.busy_ms[i] = busy_ms(from, c.now_ms);
+		average_add(&rate, to.rate[i]);
+		average_add(&serve_ms, to.serve_ms[i]);
+	}
+	if (paces == NULL)
+		fill_with_nothing(&to, c.n);
+	p->usual_rate = average_of(&rate);
+	p->usual_serve_ms = average_of(&serve_ms);
 }

@@ -23,10 +23,12 @@ struct arena;
 /* Arrays for `n` candidates; false without memory. */
 bool told_columns_init(struct told_columns *t, struct arena *arena, size_t n);
 bool live_columns_init(struct live_columns *l, struct arena *arena, size_t n);
+bool pace_columns_init(struct pace_columns *p, struct arena *arena, size_t n);
 
 /* Those of the choice's candidates. */
 void told_columns_fill(const struct told_columns *t, const struct choice *c);
 void live_columns_fill(const struct live_columns *l, const struct choice *c);
+void pace_columns_fill(struct pace_columns *p, const struct choice *c);
 
 static inline const struct endpoint_stats *choice_stats(const struct choice *c,
     size_t i)

@@ -123,13 +123,22 @@ bool picking_match(struct picking *p)
 
 /* ---- one run ---- */
 
-static bool wants_live(const struct profile *profile)
+/* What its scorers ask for. */
+static bool init_columns(struct picking *p, size_t n)
 {
-	bool does = false;
+	const struct profile *profile = p->profile;
+	bool wants_live = false, wants_pace = false;
 
-	for (size_t k = 0; k < profile->n_scorers; k++)
-		does |= profile->scorers[k].scorer->wants_live;
-	return does;
+	for (size_t k = 0; k < profile->n_scorers; k++) {
+		wants_live |= profile->scorers[k].scorer->wants_live;
+		wants_pace |= profile->scorers[k].scorer->wants_pace;
+	}
+	p->live = (struct live_columns){ 0 };
+	p->pace = (struct pace_columns){ 0 };
+	return told_columns_init(&p->told, p->arena, n) &&
+	    (!(wants_live | wants_pace) ||
+		live_columns_init(&p->live, p->arena, n)) &&
+	    (!wants_pace || pace_columns_init(&p->pace, p->arena, n));
 }
 
 /* Arrays of its own: what it came to must outlive the next one. */
@@ -145,12 +154,8 @@ static bool begin_run(struct picking *p)
 	p->choice.rows = p->rows;
 	p->choice.unsettled = p->unsettled;
 	p->choice.matched = p->matched;
-	p->live = (struct live_columns){ 0 };
 	p->has_failed |= p->unsettled == NULL || p->rows == NULL ||
-	    p->matched == NULL ||
-	    !told_columns_init(&p->told, p->arena, n) ||
-	    (wants_live(p->profile) &&
-		!live_columns_init(&p->live, p->arena, n));
+	    p->matched == NULL || !init_columns(p, n);
 	return !p->has_failed;
 }
 
@@ -160,6 +165,7 @@ static void begin_anew(struct picking *p)
 	p->choice.n = p->n_all;
 	p->choice.told = (struct told_columns){ 0 };
 	p->choice.live = (struct live_columns){ 0 };
+	p->choice.pace = (struct pace_columns){ 0 };
 	if (p->is_plain)
 		return;
 	memcpy(p->rows, p->all_rows, p->n_all * sizeof(*p->rows));
@@ -180,8 +186,11 @@ static void gather(struct picking *p)
 	told_columns_fill(&p->told, &p->choice);
 	if (p->live.requests != NULL)
 		live_columns_fill(&p->live, &p->choice);
+	if (p->pace.rate != NULL)
+		pace_columns_fill(&p->pace, &p->choice);
 	p->choice.told = p->told;
 	p->choice.live = p->live;
+	p->choice.pace = p->pace;
 }
 
 /* Those that stay move up. */

@@ -27,7 +27,8 @@ struct picking {
 	uint32_t *rows, *unsettled;
 	uint16_t *matched;	/* these three are the choice's */
 	struct told_columns told;
-	struct live_columns live;	/* NULLs: no scorer wants them */
+	struct live_columns live;
+	struct pace_columns pace;	/* NULLs: no scorer wants them */
 	float *scores, *score;
 	bool *keep;
 	/* Everybody, what a run begins with. */

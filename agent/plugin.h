@@ -38,6 +38,13 @@ struct live_columns {
 	float *ttft_us, *token_us;	/* negative: no sample */
 };
 
+/* How fast each has been: struct endpoint_pace. */
+struct pace_columns {
+	float *rate, *serve_ms, *batch;	/* 0: not learned */
+	float *busy_ms;		/* from now on; FLT_MAX: nobody keeps it */
+	float usual_rate, usual_serve_ms;	/* averages of those learned; 0: none is */
+};
+
 /*
  * The candidates for one request, and what is known of each right now. Loops
  * that write go over a copy: the compiler cannot know that they do not write here.
@@ -55,6 +62,7 @@ struct choice {
 	/* For scorers; NULLs: not gathered. */
 	struct told_columns told;
 	struct live_columns live;
+	struct pace_columns pace;
 };
 
 /* `params` is what the rows decoded into; NULL where there are none. */
@@ -77,6 +85,7 @@ struct scorer {
 	const char *differs;
 	const struct conf_table *params;
 	bool wants_live;	/* asks for what live_columns have */
+	bool wants_pace;	/* of pace_columns too, and only asked with them all */
 	void (*score)(const struct choice *c, const void *params, float *out);
 	/* As of a filter. */
 	void (*picked)(const struct choice *c, const void *params,

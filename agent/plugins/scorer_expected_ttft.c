@@ -32,6 +32,7 @@
 #include "columns.h"
 #include "conf.h"
 #include "lora.h"
+#include "must.h"
 #include "request.h"
 
 struct ttft_params {
@@ -67,69 +68,26 @@ static const float noise = 1.5f;	/* a rate that differs by less is the same */
 
 /* The same for all candidates. */
 struct question {
-	const struct endpoint_pace *paces;	/* by slot; NULL: nothing is known */
 	struct prompt_size prompt;
-	float usual_rate, high_rate, low_rate, usual_serve_ms;
+	float usual_rate, high_rate, low_rate, usual_serve_ms, request_ms;
 };
 
-/* What is known of candidate i, read once: counts move while we look. */
-struct outlook {
-	const struct endpoint_pace *pace;	/* NULL: nothing is */
-	float requests, tokens, own, token_ms;
-	uint32_t batch;
-	bool is_booked;
-};
-
-static inline const struct endpoint_pace *pace_of(const struct choice *c,
-    const struct endpoint_pace *paces, size_t i)
+static float or_preset(float value, float preset)
 {
-	return paces == NULL ? NULL : &paces[choice_stats(c, i)->slot];
+	return value > 0.0f ? value : preset;
 }
 
-/* 0: none was. */
-static inline float learned_rate(const struct endpoint_pace *pace)
-{
-	float rate = pace == NULL ? 0.0f : ewma_get(&pace->prefill_rate);
-
-	return rate > 0.0f ? rate : 0.0f;
-}
-
-/* What those do on average that were seen at work, or as configured. */
-struct average {
-	float sum;
-	size_t n;
-};
-
-static inline void average_add(struct average *a, float value)
-{
-	a->sum += value > 0.0f ? value : 0.0f;
-	a->n += value > 0.0f;
-}
-
-static float average_or(const struct average *a, float preset)
-{
-	return a->n > 0 ? a->sum / (float)a->n : preset;
-}
-
-static struct question question_of(const struct choice *choice,
+static struct question question_of(const struct choice *c,
     const struct ttft_params *p)
 {
-	const struct choice c = *choice;
-	const struct endpoint_pace *paces = endpoint_paces(c.view);
-	struct average rate = { 0 }, serve_us = { 0 };
-	float usual;
+	float usual = or_preset(c->pace.usual_rate, p->peak_rate);
 
-	for (size_t i = 0; paces != NULL && i < c.n; i++) {
-		average_add(&rate, learned_rate(pace_of(&c, paces, i)));
-		average_add(&serve_us,
-		    ewma_get(&pace_of(&c, paces, i)->serve_us));
-	}
-	usual = average_or(&rate, p->peak_rate);
-	return (struct question){ .paces = paces,
-		.prompt = choice_prompt(&c),
+	return (struct question){ .prompt = choice_prompt(c),
 		.usual_rate = usual, .high_rate = noise * usual,
-		.low_rate = usual / noise, .usual_serve_ms =
-		    average_or(&serve_us, 1000.0f * p->serve_ms) / 1000.0f };
+		.low_rate = usual / noise,
+		.usual_serve_ms = or_preset(c->pace.usual_serve_ms,
+		    p->serve_ms),
+		.request_ms = p->request_ms };
 }
 
 /*
@@ -137,66 +95,93 @@ static struct question question_of(const struct choice *choice,
  * do on average. Whoever seems a little faster, or is assumed to be, would draw
  * everybody.
  */
-static inline float rate_of(const struct question *q,
-    const struct endpoint_pace *pace)
+static inline float rate_of(const struct question *q, float rate)
 {
-	float rate = learned_rate(pace);
-
 	bool is_known = rate > 0.0f;	/* `&` and `|`: chance decides, no branch */
 	bool is_odd = (rate > q->high_rate) | (is_known & (rate < q->low_rate));
 
 	return is_odd ? rate : q->usual_rate;
 }
 
-/* Other pickers' requests show on the page only, ours of this instant not yet. */
-static inline struct outlook outlook_of(const struct choice *c,
-    const struct question *q, size_t i)
+/* Conversions of signed numbers are what vectors have. Nobody has as many. */
+static inline float count_of(uint32_t n)
 {
-	uint32_t booked = choice_requests(c, i);
-	bool is_fresh = choice_fresh(c, i);
-	float waiting = (float)choice_queued(c, i);
-	float told = waiting + (float)choice_stats(c, i)->running;
-	struct outlook o = { .pace = pace_of(c, q->paces, i),
-		.own = choice_uncached(c, q->prompt, i),
-		.requests = (float)booked, .is_booked = booked > 0,
-		.tokens = (float)choice_tokens(c, i) };
-
-	if (is_fresh && told > o.requests)
-		o.requests = told;
-	if (!o.is_booked)	/* nothing tells of first tokens and ends */
-		o.tokens = (is_fresh ? waiting : (float)c->unsettled[i]) *
-		    o.own;
-	o.token_ms = 1000.0f / rate_of(q, o.pace);
-	if (o.pace != NULL)
-		o.batch = atomic_load_explicit(&o.pace->batch,
-		    memory_order_relaxed);
-	return o;
+	return (float)(int32_t)(n < INT32_MAX ? n : INT32_MAX);
 }
 
-static inline float place_ms(const struct question *q, const struct outlook *o)
+static inline float greater(float a, float b)
 {
-	float serve_ms;
+	return a > b ? a : b;
+}
 
-	if (o->batch == 0 || o->requests < (float)o->batch)
-		return 0.0f;
-	serve_ms = ewma_get(&o->pace->serve_us) / 1000.0f;
-	if (serve_ms <= 0.0f)	/* nobody has left yet: it is full all the same */
-		serve_ms = q->usual_serve_ms;
-	return serve_ms * (o->requests - (float)o->batch + 1.0f) /
-	    (float)o->batch;
+static inline float lesser(float a, float b)
+{
+	return a < b ? a : b;
+}
+
+/* What candidate i has to do, in requests and in tokens of prompts. */
+struct work {
+	float requests, tokens;
+	bool is_booked;
+};
+
+/*
+ * Other pickers' requests show on the page only, ours of this instant not yet. Where
+ * nothing is booked nothing tells of first tokens and ends either.
+ */
+static inline struct work work_at(const struct choice *c, float own, size_t i)
+{
+	float booked = count_of(c->live.requests[i]);
+	float tokens = count_of(c->live.tokens[i]);
+	float unsettled = count_of(c->unsettled[i]);
+	float waiting = count_of(c->told.queued[i]) + unsettled;
+	float told = waiting + count_of(c->told.running[i]);
+	bool is_fresh = c->told.fresh[i] != 0, is_booked = booked > 0.0f;
+	float like_this = (is_fresh ? waiting : unsettled) * own;
+
+	return (struct work){ .is_booked = is_booked,
+		.requests = greater(is_fresh ? told : 0.0f, booked),
+		.tokens = is_booked ? tokens : like_this };
 }
 
 /* Part of what is in flight is computed already: as much as there was time for. */
-static inline float ahead_ms(const struct choice *c, const struct outlook *o)
+static inline float ahead_ms(const struct choice *c, const struct work *w,
+    float token_ms, size_t i)
 {
-	float most = o->tokens * o->token_ms, left;
+	float most = w->tokens * token_ms;
+	float left = lesser(c->pace.busy_ms[i], most);
 
-	if (o->pace == NULL || !o->is_booked)
-		return most;
-	left = (float)(atomic_load_explicit(&o->pace->busy_until_ms,
-	    memory_order_relaxed) - c->now_ms);
-	left = left > 0.0f ? left : 0.0f;
-	return left < most ? left : most;
+	return w->is_booked ? left : most;
+}
+
+/* With a batch that is full though nobody has left yet, others tell how long it takes. */
+static inline float place_ms(const struct choice *c, const struct question *q,
+    const struct work *w, size_t i)
+{
+	float batch = c->pace.batch[i], serve_ms = c->pace.serve_ms[i];
+	float waits = w->requests - batch + 1.0f;
+	float ms = (serve_ms > 0.0f ? serve_ms : q->usual_serve_ms) * waits /
+	    greater(batch, 1.0f);
+
+	return (batch > 0.0f) & (waits >= 1.0f) ? ms : 0.0f;
+}
+
+/* A loop of its own, without a branch: the compiler makes four of each step at once. */
+static void expect_all(const struct choice *choice, const struct question *question,
+    float *restrict out)
+{
+	const struct choice c = *choice;
+	const struct question q = *question;
+
+	for (size_t i = 0; i < c.n; i++) {
+		float own = choice_uncached(&c, q.prompt, i);
+		float token_ms = 1000.0f / rate_of(&q, c.pace.rate[i]);
+		struct work w = work_at(&c, own, i);
+
+		out[i] = greater(ahead_ms(&c, &w, token_ms, i),
+		    place_ms(&c, &q, &w, i)) + own * token_ms +
+		    w.requests * q.request_ms;
+	}
 }
 
 /* What we remember, of as many as fit: is it there, and would another have to go? */
@@ -219,16 +204,13 @@ static struct adapters recall(const struct endpoint_pace *pace, uint32_t max,
 	return (struct adapters){ false, pace != NULL };
 }
 
-static float load_ms(const struct choice *c, size_t i,
-    const struct endpoint_pace *pace, uint64_t adapter, float once_ms)
+/* Of one whose engine does not tell that the adapter is there. */
+static float load_ms(const struct choice *c, size_t i, uint32_t max,
+    uint64_t adapter, float once_ms)
 {
-	const struct lora_set *set = endpoint_lora(c->view, c->rows[i]);
-	struct adapters a;
+	struct adapters a = recall(endpoint_pace(c->view, c->rows[i]), max,
+	    adapter);
 
-	if (set == NULL || set->max == 0 ||
-	    lora_find(set, adapter) != LORA_ABSENT)
-		return 0.0f;
-	a = recall(pace, set->max, adapter);
 	if (a.is_there)
 		return 0.0f;
 	return a.is_full ? 2.0f * once_ms : once_ms;
@@ -239,26 +221,32 @@ static bool has_lora(const struct choice *c)
 	return c->view->extras != NULL;
 }
 
-static void ttft_score(const struct choice *choice, const void *params,
-    float *out)
+static void add_loads(const struct choice *choice, float once_ms, float *out)
 {
-	const struct ttft_params p = *(const struct ttft_params *)params;
 	const struct choice c = *choice;
-	const struct question q = question_of(&c, params);
-	bool asks_lora = has_lora(&c);
-	uint64_t adapter = asks_lora ? lora_spelled(c.request->model) : 0;
+	const struct endpoint_extras *extras = c.view->extras;
+	uint64_t adapter = lora_spelled(c.request->model);
 
 	for (size_t i = 0; i < c.n; i++) {
-		const struct outlook o = outlook_of(&c, &q, i);
-		float ahead = ahead_ms(&c, &o), place = place_ms(&q, &o);
-		float ms = (ahead > place ? ahead : place) +
-		    o.own * o.token_ms + o.requests * p.request_ms;
+		const struct lora_set *set = extras[c.rows[i]].lora;
 
-		if (asks_lora)
-			ms += load_ms(&c, i, o.pace, adapter, p.load_ms);
-		out[i] = ms;
+		if (set != NULL && set->max > 0 &&
+		    lora_find(set, adapter) == LORA_ABSENT)
+			out[i] += load_ms(&c, i, set->max, adapter, once_ms);
 	}
-	for (size_t i = 0; i < c.n; i++)	/* four divisions at once */
+}
+
+static void ttft_score(const struct choice *c, const void *params, float *out)
+{
+	const struct ttft_params *p = params;
+	const struct question q = question_of(c, p);
+
+	must(c->told.fresh != NULL && c->live.requests != NULL &&
+	    c->pace.rate != NULL);
+	expect_all(c, &q, out);
+	if (has_lora(c))
+		add_loads(c, p->load_ms, out);
+	for (size_t i = 0; i < c->n; i++)
 		out[i] = score_scale_ms / (score_scale_ms + out[i]);
 }
 
@@ -284,7 +272,8 @@ static void ttft_picked(const struct choice *c, const void *params,
 		return;
 	q = question_of(c, params);
 	keep_busy(pace, c->now_ms, (int64_t)(1000.0f *
-	    choice_uncached(c, q.prompt, winner) / rate_of(&q, pace) + 0.5f));
+	    choice_uncached(c, q.prompt, winner) /
+	    rate_of(&q, c->pace.rate[winner]) + 0.5f));
 	if (has_lora(c))
 		pace_adapter(pace, lora_spelled(c->request->model));
 }
@@ -292,7 +281,7 @@ static void ttft_picked(const struct choice *c, const void *params,
 const struct scorer scorer_expected_ttft = {
 	.name = "expected-ttft-scorer",
 	.params = &table,
-	.wants_live = true,
+	.wants_pace = true,
 	.score = ttft_score,
 	.picked = ttft_picked,
 };

@@ -188,10 +188,12 @@ static void gather(struct choice *c, struct arena *arena)
 {
 	c->n = N_MAX;
 	if (!told_columns_init(&c->told, arena, c->n) ||
-	    !live_columns_init(&c->live, arena, c->n))
+	    !live_columns_init(&c->live, arena, c->n) ||
+	    !pace_columns_init(&c->pace, arena, c->n))
 		abort();
 	told_columns_fill(&c->told, c);
 	live_columns_fill(&c->live, c);
+	pace_columns_fill(&c->pace, c);
 }
 
 static struct fixture *fixture_new(struct arena *arena)

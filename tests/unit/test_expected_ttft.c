@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "columns.h"
 #include "conf.h"
 #include "fault.h"
 #include "help.h"
@@ -66,11 +67,25 @@ static const void *params(const char *yaml)
 	return out;
 }
 
+/* As picking.c has it for the scorers: of this moment. */
+static struct choice choice_at(int64_t now_ms, size_t n)
+{
+	struct choice c = { .view = &pool.view, .request = &request,
+		.rows = rows, .n = n, .unsettled = unsettled,
+		.matched = matched, .now_ms = now_ms };
+
+	assert_true(told_columns_init(&c.told, arena, n));
+	assert_true(live_columns_init(&c.live, arena, n));
+	assert_true(pace_columns_init(&c.pace, arena, n));
+	told_columns_fill(&c.told, &c);
+	live_columns_fill(&c.live, &c);
+	pace_columns_fill(&c.pace, &c);
+	return c;
+}
+
 static struct choice choice(void)
 {
-	return (struct choice){ .view = &pool.view, .request = &request,
-		.rows = rows, .n = N, .unsettled = unsettled,
-		.matched = matched, .now_ms = NOW_MS };
+	return choice_at(NOW_MS, N);
 }
 
 /* Of the first; its score as milliseconds. */
@@ -224,15 +239,16 @@ static void test_an_adapter_is_where_it_was_sent(void **state)
 
 static void test_a_pick_keeps_its_endpoint_busy(void **state)
 {
-	struct choice c = choice();
+	struct choice c;
 
 	(void)state;
 	learn_rate(1000);
+	c = choice();
 	scorer_expected_ttft.picked(&c, params("{}"), 0);
 	assert_int_equal(pace[0].busy_until_ms, NOW_MS + 1000);
 	scorer_expected_ttft.picked(&c, params("{}"), 0);
 	assert_int_equal(pace[0].busy_until_ms, NOW_MS + 2000);
-	c.now_ms = NOW_MS + 60000;
+	c = choice_at(NOW_MS + 60000, N);
 	scorer_expected_ttft.picked(&c, params("{}"), 0);
 	assert_int_equal(pace[0].busy_until_ms, NOW_MS + 61000);
 }
@@ -245,7 +261,7 @@ static void test_any_state_has_a_score(void **state)
 
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
-		struct choice c = choice();
+		struct choice c;
 		uint32_t r = rng_below(&rng, 1u << 30);
 
 		live_renew(&pool.live[0]);
@@ -261,8 +277,9 @@ static void test_any_state_has_a_score(void **state)
 		    r & 32 ? rng_below(&rng, 1 << 30) : 0);
 		pool.stats[0].queued = r & 64 ? UINT32_MAX : 0;
 		unsettled[0] = r & 128 ? UINT32_MAX : 0;
+		c = choice();
 		scorer_expected_ttft.score(&c, params("{}"), out);
-		c.n = 1;
+		c = choice_at(NOW_MS, 1);
 		scorer_expected_ttft.score(&c, params("{}"), alone);
 		assert_true(out[0] >= 0 && out[0] <= 1);
 		if (r & 1)	/* else as fast as the others */
