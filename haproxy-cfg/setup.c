@@ -42,6 +42,28 @@ static bool find_dir(struct setup *s, const char *dir)
 	return true;
 }
 
+/*
+ * HAProxy binds it under another name first: 108 bytes of sun_path, less a zero and
+ * ".PID.tmp" (str2sa_range() in its src/tools.c).
+ */
+enum { SOCKET_PATH_MAX = 97 };
+
+static bool is_socket_short(const struct setup *s)
+{
+	const char *given = s->flags->socket;
+	char path[sizeof(s->dir) + sizeof("/haproxy.sock")];
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/haproxy.sock", s->dir);
+	len = strlen(given != NULL ? given : path);
+	if (len <= SOCKET_PATH_MAX)
+		return true;
+	fprintf(stderr, "epp-translator: HAProxy's stats socket: %s, %zu "
+	    "characters; want: %d at most, by a shorter -o or -s\n",
+	    given != NULL ? given : path, len, SOCKET_PATH_MAX);
+	return false;
+}
+
 static void take_options(struct setup *s)
 {
 	const struct flags *f = s->flags;
@@ -69,7 +91,8 @@ bool setup_open(struct setup *s, const struct flags *flags, bool needs_dir)
 	take_options(s);
 	s->options.haproxy_version = translate_version(flags);
 	if (s->options.haproxy_version == 0 ||
-	    (flags->output != NULL && !find_dir(s, flags->output)))
+	    (flags->output != NULL && (!find_dir(s, flags->output) ||
+		!is_socket_short(s))))
 		return false;
 	s->store = translate_load(flags);
 	s->since = s->store != NULL ? status_since_new() : NULL;
