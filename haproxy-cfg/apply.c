@@ -292,6 +292,52 @@ static void leave_files(struct apply *a, int why)
 	    err == 0 ? text : strerror(-err));
 }
 
+/* ---- what nobody wants any more ------------------------------------------------------- */
+
+/* -1: no entry is unwanted. */
+static int64_t entries_due_ms(const struct apply *a)
+{
+	int64_t due = -1;
+
+	for (size_t m = 0; m < OUTPUT_N_MAPS; m++)
+		for (size_t i = 0; i < a->running.maps[m].n; i++) {
+			int64_t since = a->running.maps[m].items[i].unwanted_ms;
+
+			if (since > 0 && (due < 0 ||
+			    since + APPLY_GRACE_MS < due))
+				due = since + APPLY_GRACE_MS;
+		}
+	return due;
+}
+
+/* In the reverse order: what leads somewhere goes before where it leads. */
+static int remove_entries(struct apply *a)
+{
+	int err = apply_mark(a);
+
+	for (size_t i = OUTPUT_N_MAPS; i-- > 0 && err == 0;)
+		err = apply_map_rest(a, apply_map_order[i]);
+	return err;
+}
+
+/* Mostly nothing is due, and the disk is left alone; a server goes as a whole or stays. */
+static int remove_rest(struct apply *a)
+{
+	int64_t due = entries_due_ms(a);
+	bool is_due = due >= 0 && due <= a->now_ms;
+	int err = is_due ? remove_entries(a) : 0;
+
+	if (err == 0)
+		err = apply_verify_maps(a);
+	if (err == 0 && is_due && !a->was_put_ahead)
+		unmark(a);
+	if (err == 0)
+		apply_servers_rest(a);
+	return err;
+}
+
+/* ---- from what is to what is wanted ----------------------------------------------------- */
+
 static void converge(struct apply *a, bool can_change)
 {
 	int err;
@@ -301,6 +347,9 @@ static void converge(struct apply *a, bool can_change)
 		return;
 	}
 	err = change_and_verify(a);
+	/* Where changes come all the time no tick does, between one pass and the next. */
+	if (err == 0 && a->was_put_ahead)
+		err = remove_rest(a);
 	if (err == 0) {
 		apply_say(a, APPLY_DONE, NULL);
 		return;
@@ -360,22 +409,6 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 
 /* ---- later ----------------------------------------------------------------------------- */
 
-/* -1: no entry is unwanted. */
-static int64_t entries_due_ms(const struct apply *a)
-{
-	int64_t due = -1;
-
-	for (size_t m = 0; m < OUTPUT_N_MAPS; m++)
-		for (size_t i = 0; i < a->running.maps[m].n; i++) {
-			int64_t since = a->running.maps[m].items[i].unwanted_ms;
-
-			if (since > 0 && (due < 0 ||
-			    since + APPLY_GRACE_MS < due))
-				due = since + APPLY_GRACE_MS;
-		}
-	return due;
-}
-
 static int64_t rest_due_ms(const struct apply *a)
 {
 	int64_t due = entries_due_ms(a);
@@ -397,32 +430,6 @@ int64_t apply_due_ms(const struct apply *a)
 	due = a->look_ms + LOOK_EVERY_MS;
 	rest = a->is_known ? rest_due_ms(a) : -1;
 	return rest >= 0 && rest < due ? rest : due;
-}
-
-/* In the reverse order: what leads somewhere goes before where it leads. */
-static int remove_entries(struct apply *a)
-{
-	int err = apply_mark(a);
-
-	for (size_t i = OUTPUT_N_MAPS; i-- > 0 && err == 0;)
-		err = apply_map_rest(a, apply_map_order[i]);
-	return err;
-}
-
-/* Mostly nothing is due, and the disk is left alone; a server goes as a whole or stays. */
-static int remove_rest(struct apply *a)
-{
-	int64_t due = entries_due_ms(a);
-	bool is_due = due >= 0 && due <= a->now_ms;
-	int err = is_due ? remove_entries(a) : 0;
-
-	if (err == 0)
-		err = apply_verify_maps(a);
-	if (err == 0 && is_due)
-		unmark(a);
-	if (err == 0)
-		apply_servers_rest(a);
-	return err;
 }
 
 void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)

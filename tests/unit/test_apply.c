@@ -750,6 +750,33 @@ static void test_what_is_ahead_of_a_whole_in_the_making_stays(void **state)
 	expect(s, "b.example.com", "/", "", "200 s1");
 }
 
+/* Something is put ahead of each pass, so that no tick ever has its turn. */
+static void test_what_is_unwanted_goes_under_constant_change_too(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+	int64_t now = clock_ms();
+
+	start(s);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_applied(s, false);
+	s->plans.listeners[0].n_matches--;
+	for (int i = 0; i < 2; i++) {
+		apply_expect(s->apply);
+		apply_begin(s->apply, render_now(s), now);
+		apply_stage(s->apply);
+		assert_true(get_ahead(s, "a.example.com"));
+		now += i == 0 ? 0 : 2 * APPLY_GRACE_MS;
+		assert_true(apply_end(s->apply, now, &report));
+		assert_int_equal(report.result, APPLY_DONE);
+		assert_int_equal(apply_due_ms(s->apply), -1);
+		expect(s, "b.example.com", "/", "", i == 0 ? "200 s1" : "404");
+		expect(s, "a.example.com", "/", "", "200 s1");
+	}
+	assert_true(is_pending(s));
+}
+
 /* Its files would take away what they have not. */
 static void test_no_reload_takes_away_what_was_put_ahead(void **state)
 {
@@ -868,6 +895,7 @@ int main(void)
 		STAGED(test_haproxy_restarted_ahead_of_the_whole_converges),
 		STAGED(test_what_is_ahead_again_is_not_deleted),
 		STAGED(test_what_is_ahead_of_a_whole_in_the_making_stays),
+		STAGED(test_what_is_unwanted_goes_under_constant_change_too),
 		STAGED(test_no_reload_takes_away_what_was_put_ahead),
 		STAGED(test_no_request_fails_while_all_changes),
 	};
