@@ -6,17 +6,21 @@
  *	tool_routes time COMMAND...	"wall_ms cpu_ms rss_mb" of it, on fd 3
  *	tool_routes await PORT ROUTE	until that route answers 200
  *	tool_routes events DIR PORT COUNT CHURN_MS
+ *	tool_routes endpoints DIR PORT TO OTHER COUNT
  *
  * Routes are those of gateway-api-bench's route probe, as in bench_manifest: a hostname
  * each, one rule with filters, one that leads nowhere; FILE_ROUTES to a file. `events`
  * adds a route at a time and asks for it until it is served, which must be 404 until it
  * is 200, then once for another, which shows the machine's own pauses. With CHURN_MS
  * another process changes one more route that often. It prints p50, p99, wrong answers
- * and p50, p99 of the other.
+ * and p50, p99 of the other. `endpoints` moves
+ * the EndpointSlice of all routes from one server, which answers 200, to another, which
+ * answers 201, and back, and prints p50, p99 and wrong answers.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +57,7 @@ static unsigned long number(const char *text)
 
 /* ---- manifests ------------------------------------------------------------ */
 
-static void put_head(FILE *f, unsigned long port, unsigned long to)
+static void put_head(FILE *f, unsigned long port)
 {
 	fprintf(f, "apiVersion: gateway.networking.k8s.io/v1\n"
 	    "kind: GatewayClass\nmetadata: {name: epp}\n"
@@ -63,11 +67,16 @@ static void put_head(FILE *f, unsigned long port, unsigned long to)
 	    "  addresses: [{type: IPAddress, value: %s}]\n"
 	    "  listeners:\n  - {name: http, port: %lu, protocol: HTTP}\n---\n"
 	    "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
-	    "spec: {ports: [{port: 80}]}\n---\n"
-	    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: "
-	    "{name: web, labels: {kubernetes.io/service-name: web}}\n"
+	    "spec: {ports: [{port: 80}]}\n", address, port);
+}
+
+static void put_slice(FILE *f, unsigned long to)
+{
+	fprintf(f, "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+	    "metadata: {name: web, labels: "
+	    "{kubernetes.io/service-name: web}}\n"
 	    "addressType: IPv4\nendpoints: [{addresses: [%s]}]\n"
-	    "ports: [{port: %lu}]\n", address, port, address, to);
+	    "ports: [{port: %lu}]\n", address, to);
 }
 
 static void put_route(FILE *f, const char *name, const char *path)
@@ -109,14 +118,24 @@ static void finish(FILE *f, const char *path, const char *dir,
 	must(rename(path, to) == 0);
 }
 
+static void make_slice(const char *dir, unsigned long to)
+{
+	char path[4096];
+	FILE *f = begin(dir, path);
+
+	put_slice(f, to);
+	finish(f, path, dir, "slice");
+}
+
 static int make(char **argv)
 {
 	unsigned long n = number(argv[1]);
 	char path[4096], name[32];
 	FILE *f = begin(argv[0], path);
 
-	put_head(f, number(argv[2]), number(argv[3]));
+	put_head(f, number(argv[2]));
 	finish(f, path, argv[0], "head");
+	make_slice(argv[0], number(argv[3]));
 	for (unsigned long i = 0; i < n;) {
 		char file[32];
 
@@ -227,6 +246,13 @@ static int by_size(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
+/* The median, and what 1 of 100 is not below. */
+static void print_times(double *took, unsigned long n)
+{
+	qsort(took, n, sizeof(*took), by_size);
+	printf("%.1f %.1f", took[n / 2], took[n * 99 / 100]);
+}
+
 static int events(char **argv)
 {
 	unsigned long port = number(argv[1]), n = number(argv[2]);
@@ -257,12 +283,40 @@ static int events(char **argv)
 	}
 	if (churn > 0)
 		kill(churn, SIGKILL);
-	qsort(took, n, sizeof(*took), by_size);
-	qsort(asked, n, sizeof(*asked), by_size);
-	printf("%.1f %.1f %u %.1f %.1f\n", took[n / 2], took[n * 99 / 100],
-	    wrong, asked[n / 2], asked[n * 99 / 100]);
+	print_times(took, n);
+	printf(" %u ", wrong);
+	print_times(asked, n);
+	printf("\n");
 	free(took);
 	free(asked);
+	return 0;
+}
+
+static int endpoints(char **argv)
+{
+	unsigned long port = number(argv[1]), n = number(argv[4]);
+	double *took = calloc(n, sizeof(*took));
+	unsigned wrong = 0;
+
+	must(took != NULL && n > 0);
+	for (unsigned long i = 0; i < n; i++) {
+		bool is_other = i % 2 == 0;
+		int status, want = is_other ? 201 : 200;
+		int64_t from;
+
+		make_slice(argv[0], number(argv[is_other ? 3 : 2]));
+		from = clock_ns();
+		while ((status = status_of(port, "route-0", "p")) != want) {
+			wrong += status != 200 && status != 201;
+			must(ms_since(from) < GIVE_UP_S * 1e3);
+			pause_us(PROBE_US);
+		}
+		took[i] = ms_since(from);
+		pause_us(600000 + (long)(i * 7919 % 50000));
+	}
+	print_times(took, n);
+	printf(" %u\n", wrong);
+	free(took);
 	return 0;
 }
 
@@ -274,6 +328,7 @@ int main(int argc, char **argv)
 		int (*run)(char **argv);
 	} ways[] = {
 		{ "make", 4, make }, { "events", 4, events },
+		{ "endpoints", 5, endpoints },
 	};
 
 	signal(SIGPIPE, SIG_IGN);
