@@ -38,6 +38,7 @@
 #include "columns.h"
 #include "conf.h"
 #include "json.h"
+#include "plugins/float_bits.h"
 #include "request.h"
 
 enum strategy { STRATEGY_LEAST, STRATEGY_MOST };
@@ -84,10 +85,13 @@ static const struct conf_table table = {
 
 enum { TTFT, TOKEN, N_TIMES };
 
-/* In microseconds; doubles, since a float times a count might be infinite. */
+/* In microseconds. */
 struct times {
-	double us[N_TIMES];
+	float us[N_TIMES];
 };
+
+/* What differs by less is alike; longer than the other is as long. */
+static const double least_us = 1e-6, longest_us = 1e30;
 
 static uint64_t header_ms(const struct request *r, const char *name)
 {
@@ -103,172 +107,260 @@ static struct times objective_of(const struct request *r)
 
 	if (token_ms == 0)
 		token_ms = header_ms(r, "x-slo-tpot-ms");
-	return (struct times){ { r->slo_ttft_ms * 1000.0,
-		(double)token_ms * 1000.0 } };
+	return (struct times){ { (float)r->slo_ttft_ms * 1000.0f,
+		(float)token_ms * 1000.0f } };
 }
 
 /* ---- what is likely ---- */
 
-static inline float seen(const struct choice *c, size_t i, int which)
+/* In the order of samples, all negative; not negative: there is none. */
+static inline int32_t sample_rank(float us)
 {
-	return which == TTFT ? choice_ttft_us(c, i) : choice_token_us(c, i);
+	return (int32_t)(float_bits(us) ^ FLOAT_SIGN);
+}
+
+static inline float rank_sample(int32_t rank)
+{
+	return rank < 0 ? bits_float((uint32_t)rank ^ FLOAT_SIGN) : 0.0f;
 }
 
 /* False: no candidate has a sample. What none has one of is 0: it binds nobody. */
-static bool find_best(const struct choice *c, struct times *best)
+static bool find_best(const struct choice *choice, struct times *best)
 {
-	float us[N_TIMES] = { INFINITY, INFINITY };
+	const struct choice c = *choice;
+	int32_t ttft = 0, token = 0;
 
-	for (size_t i = 0; i < c->n; i++)
-		for (int k = 0; k < N_TIMES; k++) {
-			float v = seen(c, i, k);
+	for (size_t i = 0; i < c.n; i++) {
+		int32_t a = sample_rank(choice_ttft_us(&c, i));
+		int32_t b = sample_rank(choice_token_us(&c, i));
 
-			us[k] = v >= 0 && v < us[k] ? v : us[k];
-		}
-	for (int k = 0; k < N_TIMES; k++)
-		best->us[k] = us[k] < INFINITY ? (double)us[k] : 0;
-	return us[TTFT] < INFINITY || us[TOKEN] < INFINITY;
+		ttft = a < ttft ? a : ttft;
+		token = b < token ? b : token;
+	}
+	best->us[TTFT] = rank_sample(ttft);
+	best->us[TOKEN] = rank_sample(token);
+	return ttft < 0 || token < 0;
 }
 
-static inline struct times headroom_at(const struct choice *c, size_t i,
-    const struct times *objective, const struct times *best)
+/* The same for all candidates. */
+struct question {
+	struct times wanted, best;
+};
+
+/* May be infinite, a float times a count: late without end. */
+static inline float ttft_headroom(const struct choice *c,
+    const struct question *q, size_t i)
 {
-	struct times t;
+	float us = choice_ttft_us(c, i);
 
-	for (int k = 0; k < N_TIMES; k++) {
-		double v = (double)seen(c, i, k);
+	us = us < 0.0f ? q->best.us[TTFT] : us;
+	return q->wanted.us[TTFT] - us * (1.0f + (float)c->unsettled[i]);
+}
 
-		v = v < 0 ? best->us[k] : v;
-		if (k == TTFT)
-			v *= 1.0 + c->unsettled[i];
-		t.us[k] = objective->us[k] - v;
-	}
-	return t;
+static inline float token_headroom(const struct choice *c,
+    const struct question *q, size_t i)
+{
+	float us = choice_token_us(c, i);
+
+	return q->wanted.us[TOKEN] - (us < 0.0f ? q->best.us[TOKEN] : us);
 }
 
 /* ---- groups ---- */
 
-enum group {
-	GROUP_FAST, GROUP_IDLE, GROUP_TOKEN, GROUP_TTFT, GROUP_SLOW, N_GROUPS,
+/* In their order. Signs of headrooms tell: late, to the first token; slow, between. */
+enum group { GROUP_FAST, GROUP_IDLE, GROUP_TOKEN, GROUP_TTFT, GROUP_SLOW };
+
+/* Of candidates: `all_` has a sign if all have it. */
+struct signs {
+	uint32_t all_late, all_slow, all_either;
+	uint32_t any_idle;	/* a mask */
 };
 
-static inline enum group group_of(const struct choice *c, size_t i,
-    const struct times *headroom)
+static inline uint32_t idle_mask(const struct choice *c, size_t i)
 {
-	/* By: is it late, is it slow, has it nothing of ours. */
-	static const uint8_t groups[2][2][2] = {
-		{ { GROUP_FAST, GROUP_FAST }, { GROUP_TOKEN, GROUP_IDLE } },
-		{ { GROUP_TTFT, GROUP_IDLE }, { GROUP_SLOW, GROUP_IDLE } },
-	};
-
-	return (enum group)groups[headroom->us[TTFT] < 0]
-	    [headroom->us[TOKEN] < 0][choice_requests(c, i) == 0];
+	return 0u - (choice_requests(c, i) == 0);
 }
 
-struct extent {
-	double min[N_TIMES], max[N_TIMES];
-	bool is_used;
-};
-
-static inline double size_of(double v)
+static inline void add_signs(const struct choice *c, const struct question *q,
+    size_t i, struct signs *s, float *out)
 {
-	return v < 0 ? -v : v;
+	float ttft = ttft_headroom(c, q, i);
+	uint32_t late = float_bits(ttft);
+	uint32_t slow = float_bits(token_headroom(c, q, i));
+
+	s->all_late &= late;
+	s->all_slow &= slow;
+	s->all_either &= late | slow;
+	s->any_idle |= idle_mask(c, i);
+	out[i] = ttft;
 }
 
-static void extend(struct extent *e, const struct times *headroom)
+static enum group first_group(const struct signs *s)
 {
-	for (int k = 0; k < N_TIMES; k++) {
-		double v = size_of(headroom->us[k]);
-
-		if (!e->is_used || v < e->min[k])
-			e->min[k] = v;
-		if (!e->is_used || v > e->max[k])
-			e->max[k] = v;
-	}
-	e->is_used = true;
-}
-
-/* x as a sum: at + by[TTFT] * |headroom| + by[TOKEN] * |headroom|. */
-struct scale {
-	double at, by[N_TIMES];
-};
-
-static struct scale scale_of(const struct latency_params *p,
-    const struct extent *e)
-{
-	double sum = (double)p->ttft_weight + (double)p->token_weight;
-	double weights[N_TIMES], width[N_TIMES];
-	struct scale s = { 0 };
-
-	for (int k = 0; k < N_TIMES; k++)
-		width[k] = e->max[k] - e->min[k];
-	weights[TTFT] = sum > 0 ? (double)p->ttft_weight / sum : 1.0;
-	if ((width[TTFT] > 0) != (width[TOKEN] > 0))
-		weights[TTFT] = width[TTFT] > 0 ? 1.0 : 0.0;
-	weights[TOKEN] = 1.0 - weights[TTFT];
-	for (int k = 0; k < N_TIMES; k++) {
-		s.by[k] = width[k] > 0 ? weights[k] / width[k] : 0.0;
-		s.at += width[k] > 0 ? -s.by[k] * e->min[k] : weights[k] * 0.5;
-	}
-	return s;
-}
-
-static float clamped(double v)
-{
-	return v > 1 ? 1.0f : v > 0 ? (float)v : 0.0f;
+	if (!(s->all_either & FLOAT_SIGN))
+		return GROUP_FAST;
+	if (s->any_idle)
+		return GROUP_IDLE;
+	if (!(s->all_late & FLOAT_SIGN))
+		return GROUP_TOKEN;
+	return s->all_slow & FLOAT_SIGN ? GROUP_SLOW : GROUP_TTFT;
 }
 
 /*
- * Each one's group into `out`, and how wide the first of them is. Of groups behind one
- * that is known nothing is asked any more.
+ * The first that has any; headrooms to the first token into `out`. Two loops here and
+ * below: one that could do both is too long for gcc to make two of it by itself.
  */
 static enum group find_group(const struct choice *choice,
-    const struct times *objective, const struct times *best, struct extent *e,
-    float *out)
+    const struct question *question, float *out)
 {
 	const struct choice c = *choice;
-	const struct times wanted = *objective, usual = *best;
-	enum group first = N_GROUPS;
+	const struct question q = *question;
+	struct signs s = { FLOAT_SIGN, FLOAT_SIGN, FLOAT_SIGN, 0 };
 
-	for (size_t i = 0; i < c.n; i++) {
-		struct times h = headroom_at(&c, i, &wanted, &usual);
-		enum group g = group_of(&c, i, &h);
-
-		out[i] = (float)g;
-		if (g > first)
-			continue;
-		if (g < first)
-			*e = (struct extent){ .is_used = false };
-		first = g;
-		extend(e, &h);
-	}
-	return first;
+	if (c.live.requests != NULL)
+		for (size_t i = 0; i < c.n; i++)
+			add_signs(&c, &q, i, &s, out);
+	else
+		for (size_t i = 0; i < c.n; i++)
+			add_signs(&c, &q, i, &s, out);
+	return first_group(&s);
 }
 
-/* Averages move while we look: what has left the group by now scores 0. */
-static void score_group(const struct choice *choice,
-    const struct latency_params *p, const struct times *objective,
-    const struct times *best, enum group group, const struct extent *e,
-    float *out)
+/*
+ * Who is not in a group: who is late, slow or busy, for each that counts there. As
+ * groups before it have nobody, no more need be asked: where nobody is idle and all
+ * are late or slow, who is not late is slow.
+ */
+struct strangers {
+	uint32_t late, slow, busy;	/* masks */
+};
+
+static const struct strangers strangers_of[] = {
+	[GROUP_FAST] = { .late = UINT32_MAX, .slow = UINT32_MAX },
+	[GROUP_IDLE] = { .busy = UINT32_MAX },
+	[GROUP_TOKEN] = { .late = UINT32_MAX },
+	[GROUP_TTFT] = { .slow = UINT32_MAX },
+	[GROUP_SLOW] = { 0 },
+};
+
+/* A mask. */
+static inline uint32_t is_stranger(const struct strangers *s, uint32_t late,
+    uint32_t slow, uint32_t idle)
+{
+	uint32_t sign = (s->late & late) | (s->slow & slow) | (s->busy & ~idle);
+
+	return 0u - (sign >> 31);
+}
+
+/* Of sizes of headrooms, as bits, which are in their order. */
+struct extent {
+	int32_t least[N_TIMES], most[N_TIMES];
+};
+
+/* The size's bits; all bits of who is `out` of the group, a mask. */
+static inline uint32_t extend(struct extent *e, int which, uint32_t headroom,
+    uint32_t out)
+{
+	uint32_t size = (headroom & ~FLOAT_SIGN) | out;
+	int32_t low = (int32_t)(size & ~FLOAT_SIGN), high = (int32_t)(size & ~out);
+
+	e->least[which] = low < e->least[which] ? low : e->least[which];
+	e->most[which] = high > e->most[which] ? high : e->most[which];
+	return size;
+}
+
+static inline void measure(const struct choice *c, const struct question *q,
+    const struct strangers *s, size_t i, struct extent *e, float *out)
+{
+	uint32_t ttft = float_bits(out[i]);
+	uint32_t token = float_bits(token_headroom(c, q, i));
+	uint32_t stranger = is_stranger(s, ttft, token, idle_mask(c, i));
+
+	extend(e, TOKEN, token, stranger);
+	out[i] = bits_float(extend(e, TTFT, ttft, stranger));
+}
+
+/* In `out`, sizes take the headrooms' place; a sign: it is not in the group. */
+static struct extent measure_group(const struct choice *choice,
+    const struct question *question, enum group group, float *out)
 {
 	const struct choice c = *choice;
-	const struct scale s = scale_of(p, e);
-	bool is_most = p->strategy == STRATEGY_MOST && group == GROUP_FAST;
+	const struct question q = *question;
+	const struct strangers s = strangers_of[group];
+	struct extent e = { { INT32_MAX, INT32_MAX }, { 0, 0 } };
+
+	if (c.live.requests != NULL)
+		for (size_t i = 0; i < c.n; i++)
+			measure(&c, &q, &s, i, &e, out);
+	else
+		for (size_t i = 0; i < c.n; i++)
+			measure(&c, &q, &s, i, &e, out);
+	return e;
+}
+
+/* x, or 1 - x, as a sum: at + by[k] * (|headroom| - from[k]) for both k. */
+struct scale {
+	float at, by[N_TIMES], from[N_TIMES];
+};
+
+static float share_of_ttft(const struct latency_params *p, const double *width)
+{
+	float sum = p->ttft_weight + p->token_weight;
+
+	if ((width[TTFT] > least_us) != (width[TOKEN] > least_us))
+		return width[TTFT] > least_us ? 1.0f : 0.0f;
+	return sum > 0.0f ? p->ttft_weight / sum : 1.0f;
+}
+
+static struct scale scale_of(const struct latency_params *p,
+    const struct extent *e, bool is_most)
+{
+	double weights[N_TIMES], from[N_TIMES], width[N_TIMES];
+	double sign = is_most ? 1.0 : -1.0, at = 0.0;
+	struct scale s = { 0 };
+
+	for (int k = 0; k < N_TIMES; k++) {
+		from[k] = (double)bits_float((uint32_t)e->least[k]);
+		width[k] = fmin((double)bits_float((uint32_t)e->most[k]),
+		    longest_us) - from[k];
+	}
+	weights[TTFT] = (double)share_of_ttft(p, width);
+	weights[TOKEN] = 1.0 - weights[TTFT];
+	for (int k = 0; k < N_TIMES; k++) {
+		if (width[k] > least_us) {
+			s.by[k] = (float)(sign * weights[k] / width[k]);
+			s.from[k] = (float)from[k];
+		} else {
+			at += 0.5 * weights[k];
+		}
+	}
+	s.at = (float)(is_most ? at : 1.0 - at);
+	return s;
+}
+
+/* By bits, since whole numbers take gcc a third of the instructions. */
+static inline float clamped(float v)
+{
+	int32_t bits = (int32_t)float_bits(v), one = (int32_t)float_bits(1.0f);
+
+	bits &= ~(bits >> 31);
+	return bits_float((uint32_t)(bits < one ? bits : one));
+}
+
+static void score_group(const struct choice *choice,
+    const struct question *question, const struct scale *scale, float *out)
+{
+	const struct choice c = *choice;
+	const struct question q = *question;
+	const struct scale s = *scale;
 
 	for (size_t i = 0; i < c.n; i++) {
-		struct times h;
-		double x;
+		float ttft = out[i], token = fabsf(token_headroom(&c, &q, i));
+		float x = s.at + s.by[TTFT] * (ttft - s.from[TTFT]) +
+		    s.by[TOKEN] * (token - s.from[TOKEN]);
+		uint32_t score = float_bits(0.01f + 0.99f * clamped(x));
 
-		if (out[i] != (float)group) {
-			out[i] = 0.0f;
-			continue;
-		}
-		h = headroom_at(&c, i, objective, best);
-		x = s.at + s.by[TTFT] * size_of(h.us[TTFT]) +
-		    s.by[TOKEN] * size_of(h.us[TOKEN]);
-
-		out[i] = group_of(&c, i, &h) != group ? 0.0f :
-		    0.01f + 0.99f * clamped(is_most ? x : 1.0 - x);
+		out[i] = bits_float(score & ((float_bits(ttft) >> 31) - 1));
 	}
 }
 
@@ -294,10 +386,9 @@ static void score_composite(const struct choice *c,
 		float held = n_blocks == 0 ? 0.0f :
 		    (float)c->matched[i] / (float)n_blocks;
 
-		out[i] = clamped(sum <= 0 ? (double)room :
-		    (double)(p->kv_weight / sum * room +
-			p->queue_weight / sum * queue +
-			p->prefix_weight / sum * held));
+		out[i] = clamped(sum <= 0 ? room : p->kv_weight / sum * room +
+		    p->queue_weight / sum * queue +
+		    p->prefix_weight / sum * held);
 	}
 }
 
@@ -305,16 +396,20 @@ static void latency_score(const struct choice *c, const void *params,
     float *out)
 {
 	const struct latency_params *p = params;
-	struct times objective = objective_of(c->request), best;
-	struct extent extent = { 0 };
+	struct question q = { .wanted = objective_of(c->request) };
+	struct extent extent;
+	struct scale scale;
 	enum group group;
 
-	if (!find_best(c, &best)) {
+	if (!find_best(c, &q.best)) {
 		score_composite(c, p, out);
 		return;
 	}
-	group = find_group(c, &objective, &best, &extent, out);
-	score_group(c, p, &objective, &best, group, &extent, out);
+	group = find_group(c, &q, out);
+	extent = measure_group(c, &q, group, out);
+	scale = scale_of(p, &extent,
+	    p->strategy == STRATEGY_MOST && group == GROUP_FAST);
+	score_group(c, &q, &scale, out);
 }
 
 const struct scorer scorer_latency = {
