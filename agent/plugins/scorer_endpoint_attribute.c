@@ -16,6 +16,7 @@
 
 #include "fault.h"
 #include "plugins/attribute.h"
+#include "plugins/float_bits.h"
 
 enum { LOWER_IS_BETTER, HIGHER_IS_BETTER };
 
@@ -150,59 +151,113 @@ static const struct conf_table table = {
 	.check = check_params,
 };
 
-/* Of nobody: max is below min. */
-static struct range range_of(const struct choice *c,
-    const struct attribute_ref *attribute)
+/* ---- numbers of some candidates, in a row ---- */
+
+enum { CHUNK = 1024 };
+
+/* `values[k]` is candidate first + k's; NaN: it is without one. */
+struct chunk {
+	size_t first, n;
+	double values[CHUNK];
+};
+
+/* NaN, neither less nor more than any: candidate i is without it. */
+static inline double value_at(const struct choice *c, size_t i,
+    const struct attribute_ref *ref)
 {
+	double value = NAN;
+
+	attribute_read(c, i, ref, &value);
+	return value;
+}
+
+/* Returns `r`, and what it takes beside to hold these. */
+static struct range chunk_read(struct chunk *chunk,
+    const struct choice *choice, const struct attribute_ref *attribute,
+    size_t first, struct range r)
+{
+	const struct endpoint_view view = *choice->view;
 	const struct attribute_ref ref = *attribute;
+	struct choice c = *choice;
+	size_t n = c.n - first < CHUNK ? c.n - first : CHUNK;
+	double min = r.min, max = r.max;
+
+	c.view = &view;
+	for (size_t k = 0; k < n; k++) {
+		double value = value_at(&c, first + k, &ref);
+
+		min = value < min ? value : min;
+		max = value > max ? value : max;
+		chunk->values[k] = value;
+	}
+	chunk->first = first;
+	chunk->n = n;
+	return (struct range){ min, max };
+}
+
+/* Of nobody: max is below min. Who fits in one chunk is in it then. */
+static struct range range_of(const struct choice *c,
+    const struct attribute_ref *attribute, struct chunk *chunk)
+{
 	struct range r = { DBL_MAX, -DBL_MAX };
 
-	for (size_t i = 0; i < c->n; i++) {
-		double value;
-
-		if (!attribute_read(c, i, &ref, &value))
-			continue;
-		r.min = value < r.min ? value : r.min;
-		r.max = value > r.max ? value : r.max;
-	}
+	for (size_t first = 0; first < c->n; first += CHUNK)
+		r = chunk_read(chunk, c, attribute, first, r);
 	return r;
 }
 
-/* Halves where max - min is more than a double holds. */
-static inline double share_of(struct range r, double value)
-{
-	double width = r.max - r.min;
+/* ---- scores ---- */
 
-	if (value <= r.min)
-		return 0;
-	if (value >= r.max)
-		return 1;
-	if (isfinite(width))
-		return (value - r.min) / width;
-	return (value / 2 - r.min / 2) / (r.max / 2 - r.min / 2);
+/* share = (value * by - worst) / width, where worst is min, or max, by type. */
+struct scale {
+	double by, worst, width;
+};
+
+/* Halves where max - min is more than a double holds. */
+static struct scale scale_of(struct range r, bool is_lower_better)
+{
+	double by = isfinite(r.max - r.min) ? 1.0 : 0.5;
+	double worst = (is_lower_better ? r.max : r.min) * by;
+	double best = (is_lower_better ? r.min : r.max) * by;
+
+	if (r.min == r.max)	/* 1, whatever it is */
+		return (struct scale){ 0.0, -1.0, 1.0 };
+	return (struct scale){ by, worst, best - worst };
 }
 
-static void attribute_score(const struct choice *choice, const void *params,
+static inline float scored(double value, const struct scale *s)
+{
+	float share = float_clamped((float)((value * s->by - s->worst) /
+	    s->width));
+
+	return isnan(value) ? 0.0f : share;
+}
+
+static void chunk_score(const struct chunk *chunk, const struct scale *scale,
     float *out)
 {
-	const struct attribute_scorer_params p =
-	    *(const struct attribute_scorer_params *)params;
-	const struct normalization *n = &p.algorithm.normalization;
-	const struct choice c = *choice;
+	const struct scale s = *scale;
+
+	for (size_t k = 0; k < chunk->n; k++)
+		out[chunk->first + k] = scored(chunk->values[k], &s);
+}
+
+static void attribute_score(const struct choice *c, const void *params,
+    float *out)
+{
+	const struct attribute_scorer_params *p = params;
+	const struct normalization *n = &p->algorithm.normalization;
+	bool is_read = !n->is_fixed && c->n <= CHUNK;
+	struct chunk chunk;
 	const struct range r = n->is_fixed ? n->fixed :
-	    range_of(&c, &p.attribute);
-	bool is_alike = r.min == r.max;
-	bool is_lower_better = p.algorithm.type == LOWER_IS_BETTER;
+	    range_of(c, &p->attribute, &chunk);
+	const struct scale scale = scale_of(r,
+	    p->algorithm.type == LOWER_IS_BETTER);
 
-	for (size_t i = 0; i < c.n; i++) {
-		double value, share;
-
-		out[i] = 0;
-		if (!attribute_read(&c, i, &p.attribute, &value))
-			continue;
-		share = is_alike ? 1 : share_of(r, value);
-		out[i] = (float)(is_lower_better && !is_alike ?
-		    1 - share : share);
+	for (size_t first = 0; first < c->n; first += CHUNK) {
+		if (!is_read)
+			chunk_read(&chunk, c, &p->attribute, first, r);
+		chunk_score(&chunk, &scale, out);
 	}
 }
 

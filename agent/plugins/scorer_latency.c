@@ -303,13 +303,13 @@ struct scale {
 	float at, by[N_TIMES], from[N_TIMES];
 };
 
-static float share_of_ttft(const struct latency_params *p, const double *width)
+static double share_of_ttft(const struct latency_params *p, const double *width)
 {
-	float sum = p->ttft_weight + p->token_weight;
+	double sum = (double)p->ttft_weight + (double)p->token_weight;
 
 	if ((width[TTFT] > least_us) != (width[TOKEN] > least_us))
-		return width[TTFT] > least_us ? 1.0f : 0.0f;
-	return sum > 0.0f ? p->ttft_weight / sum : 1.0f;
+		return width[TTFT] > least_us ? 1.0 : 0.0;
+	return sum > 0 ? (double)p->ttft_weight / sum : 1.0;
 }
 
 static struct scale scale_of(const struct latency_params *p,
@@ -324,7 +324,7 @@ static struct scale scale_of(const struct latency_params *p,
 		width[k] = fmin((double)bits_float((uint32_t)e->most[k]),
 		    longest_us) - from[k];
 	}
-	weights[TTFT] = (double)share_of_ttft(p, width);
+	weights[TTFT] = share_of_ttft(p, width);
 	weights[TOKEN] = 1.0 - weights[TTFT];
 	for (int k = 0; k < N_TIMES; k++) {
 		if (width[k] > least_us) {
@@ -338,15 +338,6 @@ static struct scale scale_of(const struct latency_params *p,
 	return s;
 }
 
-/* By bits, since whole numbers take gcc a third of the instructions. */
-static inline float clamped(float v)
-{
-	int32_t bits = (int32_t)float_bits(v), one = (int32_t)float_bits(1.0f);
-
-	bits &= ~(bits >> 31);
-	return bits_float((uint32_t)(bits < one ? bits : one));
-}
-
 static void score_group(const struct choice *choice,
     const struct question *question, const struct scale *scale, float *out)
 {
@@ -358,7 +349,7 @@ static void score_group(const struct choice *choice,
 		float ttft = out[i], token = fabsf(token_headroom(&c, &q, i));
 		float x = s.at + s.by[TTFT] * (ttft - s.from[TTFT]) +
 		    s.by[TOKEN] * (token - s.from[TOKEN]);
-		uint32_t score = float_bits(0.01f + 0.99f * clamped(x));
+		uint32_t score = float_bits(0.01f + 0.99f * float_clamped(x));
 
 		out[i] = bits_float(score & ((float_bits(ttft) >> 31) - 1));
 	}
@@ -386,8 +377,8 @@ static void score_composite(const struct choice *c,
 		float held = n_blocks == 0 ? 0.0f :
 		    (float)c->matched[i] / (float)n_blocks;
 
-		out[i] = clamped(sum <= 0 ? room : p->kv_weight / sum * room +
-		    p->queue_weight / sum * queue +
+		out[i] = float_clamped(sum <= 0 ? room :
+		    p->kv_weight / sum * room + p->queue_weight / sum * queue +
 		    p->prefix_weight / sum * held);
 	}
 }
