@@ -162,12 +162,6 @@ void pace_adapter(struct endpoint_pace *p, uint64_t adapter)
 }
 
 /* Both counts are renewed together, so that either tells. */
-uint32_t live_generation(const struct endpoint_live *l)
-{
-	return (uint32_t)generation_of(atomic_load_explicit(&l->requests.word,
-	    memory_order_relaxed));
-}
-
 bool live_count_add(struct live_count *c, uint32_t n)
 {
 	uint64_t old = atomic_load_explicit(&c->word, memory_order_relaxed);

@@ -102,8 +102,6 @@ void pace_page(struct endpoint_pace *p, uint32_t running, uint32_t queued);
 /* An adapter was sent there: it is the latest now. */
 void pace_adapter(struct endpoint_pace *p, uint64_t adapter);
 
-uint32_t live_generation(const struct endpoint_live *l);
-
 /*
  * For who knows that the slot is still its endpoint's: a view names it. False, and
  * nothing changed, when the count would leave its 32 bits.
@@ -112,6 +110,13 @@ bool live_count_add(struct live_count *c, uint32_t n);
 
 /* False, and nothing changed, when the slot is of another generation by now. */
 bool live_count_sub(struct live_count *c, uint32_t generation, uint32_t n);
+
+/* Inline, as the next: asked of every endpoint for a pick. */
+static inline uint32_t live_generation(const struct endpoint_live *l)
+{
+	return (uint32_t)(atomic_load_explicit(&l->requests.word,
+	    memory_order_relaxed) >> 32);
+}
 
 static inline uint32_t live_count_get(const struct live_count *c)
 {

@@ -18,6 +18,7 @@
 
 #include "conf.h"
 #include "endpoints.h"
+#include "plugins/float_bits.h"
 
 struct lru_params {
 	uint32_t unused_size;
@@ -47,7 +48,12 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-enum { AGES = 1 << 16, AGE_WORDS = AGES / 64, NEVER = UINT16_MAX };
+/*
+ * Above all ages is who never had one: first bits of a few bytes, since a byte that is
+ * written over and over is waited for.
+ */
+enum { AGES = 1 << 16, NEVER = AGES, NEVER_BYTES = 16,
+	AGE_BYTES = AGES / 8 + NEVER_BYTES };
 
 /* ---- what an endpoint remembers: its slot's generation, then the number ---- */
 
@@ -58,63 +64,67 @@ static uint64_t mark_of(const struct choice *c, size_t i, uint32_t number)
 	return (uint64_t)live_generation(l) << 32 | number;
 }
 
-static _Atomic uint64_t *mark_at(const struct choice *c, size_t i)
+static inline _Atomic uint64_t *mark_at(const struct choice *c, size_t i)
 {
 	return &c->view->pool_live->cold[c->view->stats[c->rows[i]].slot];
 }
 
-/* In cold requests; numbers wrap, and start at 1, so that a mark of 0 is none. */
-static uint32_t age_of(const struct choice *c, size_t i, uint32_t now)
+/* The number of its last cold request; 0: it had none. Numbers wrap, and skip 0. */
+static inline uint32_t number_at(const struct choice *c, size_t i)
 {
 	uint64_t mark = atomic_load_explicit(mark_at(c, i),
 	    memory_order_relaxed);
-	uint32_t age = now - (uint32_t)mark;
+	uint32_t stranger = (uint32_t)(mark >> 32) ^
+	    live_generation(endpoint_live(c->view, c->rows[i]));
 
-	if ((uint32_t)mark == 0 || mark != mark_of(c, i, (uint32_t)mark))
-		return NEVER;
-	/* A number that was given out after we looked at the last one. */
-	if (age > UINT32_MAX / 2)
-		return 0;
-	return age < NEVER - 1 ? age : NEVER - 1;
+	return stranger == 0 ? (uint32_t)mark : 0;
+}
+
+/* In cold requests; a number that was given out after we looked is of now. */
+static inline int32_t age_of(uint32_t number, uint32_t now, uint32_t i)
+{
+	int32_t age = (int32_t)(now - number);
+
+	age = age > 0 ? age : 0;
+	age = age < AGES ? age : AGES - 1;
+	return number == 0 ? NEVER + (int32_t)(8 * (i % NEVER_BYTES)) : age;
 }
 
 /* ---- ranks: numbers differ, so ages make a set, and a rank is a count in it ---- */
 
 struct ages {
-	uint64_t set[AGE_WORDS];
-	uint32_t older[AGE_WORDS];	/* how many in the words behind */
-	uint32_t n_words, n_never;
+	uint8_t set[AGE_BYTES];
+	uint16_t older[AGE_BYTES];	/* never had one, or in the bytes behind */
 };
 
-static void ages_add(struct ages *a, uint32_t age)
+static inline void ages_add(struct ages *a, uint32_t age)
 {
-	uint32_t word = age / 64;
-
-	if (age == NEVER) {
-		a->n_never++;
-		return;
-	}
-	while (a->n_words <= word)
-		a->set[a->n_words++] = 0;
-	a->set[word] |= 1ull << age % 64;
+	a->set[age / 8] |= (uint8_t)(1u << age % 8);
 }
 
-static void ages_count(struct ages *a)
-{
-	uint32_t n = 0;
+#define BITS_2(n) n, n + 1, n + 1, n + 2
+#define BITS_4(n) BITS_2(n), BITS_2(n + 1), BITS_2(n + 1), BITS_2(n + 2)
+#define BITS_6(n) BITS_4(n), BITS_4(n + 1), BITS_4(n + 1), BITS_4(n + 2)
 
-	for (uint32_t k = a->n_words; k-- > 0;) {
-		a->older[k] = n;
-		n += (uint32_t)__builtin_popcountll(a->set[k]);
+/* The processors that we are built for may have no instruction for it. */
+static const uint8_t n_bits[256] = { BITS_6(0), BITS_6(1), BITS_6(1), BITS_6(2) };
+
+/* Who never had one is nobody's follower: rank 0. */
+static void ages_count(struct ages *a, uint32_t oldest, uint32_t n_never)
+{
+	uint32_t n = n_never;
+
+	for (uint32_t k = oldest / 8 + 1; k-- > 0;) {
+		a->older[k] = (uint16_t)n;
+		n += n_bits[a->set[k]];
 	}
+	memset(a->set + NEVER / 8, 0, NEVER_BYTES);
+	memset(a->older + NEVER / 8, 0, NEVER_BYTES * sizeof(*a->older));
 }
 
-static uint32_t ages_rank(const struct ages *a, uint32_t age)
+static inline uint32_t ages_rank(const struct ages *a, uint32_t age)
 {
-	uint64_t above = a->set[age / 64] >> age % 64 >> 1;
-
-	return a->n_never + a->older[age / 64] +
-	    (uint32_t)__builtin_popcountll(above);
+	return a->older[age / 8] + n_bits[a->set[age / 8] >> age % 8 >> 1];
 }
 
 /* ---- the scorer ---- */
@@ -135,29 +145,63 @@ static void all_alike(size_t n, float score, float *out)
 		out[i] = score;
 }
 
-/* Ages are read once, and kept in `out` as they are: 16 bits fit in a float. */
-static void score_cold(const struct choice *choice, float *out)
+/* Of some candidates, none of whom may have had a cold request. */
+struct cold {
+	uint32_t n_never;
+	int32_t oldest;		/* of the others */
+};
+
+/* Ages are read once, and kept in `out`. Numbers first: they are all over the place. */
+static struct cold read_ages(const struct choice *choice, float *out)
 {
-	const struct choice c = *choice;
-	uint32_t now = atomic_load_explicit(&c.view->pool_live->n_cold,
-	    memory_order_relaxed);
-	float step = 1.0f / (float)(c.n - 1);
+	const struct endpoint_view view = *choice->view;
+	struct choice c = *choice;
+	uint32_t now = atomic_load_explicit(&view.pool_live->n_cold,
+	    memory_order_relaxed), n_never = 0, n = (uint32_t)c.n;
+	int32_t oldest = 0;
+
+	c.view = &view;
+	for (size_t i = 0; i < c.n; i++)
+		out[i] = bits_float(number_at(&c, i));
+	for (uint32_t i = 0; i < n; i++) {
+		int32_t age = age_of(float_bits(out[i]), now, i);
+		int32_t known = age >= NEVER ? 0 : age;
+
+		n_never += age >= NEVER;
+		oldest = known > oldest ? known : oldest;
+		out[i] = bits_float((uint32_t)age);
+	}
+	return (struct cold){ n_never, oldest };
+}
+
+/* Ages in `out`, of whom not all are NEVER, become ranks. */
+static void rank_ages(const struct cold *cold, float *out, size_t n)
+{
+	uint32_t oldest = (uint32_t)cold->oldest;
 	struct ages ages;
 
-	ages.n_words = ages.n_never = 0;
-	for (size_t i = 0; i < c.n; i++) {
-		uint32_t age = age_of(&c, i, now);
+	memset(ages.set, 0, oldest / 8 + 1);
+	memset(ages.set + NEVER / 8, 0, NEVER_BYTES);
+	for (size_t i = 0; i < n; i++)
+		ages_add(&ages, float_bits(out[i]));
+	ages_count(&ages, oldest, cold->n_never);
+	for (size_t i = 0; i < n; i++)
+		out[i] = bits_float(ages_rank(&ages, float_bits(out[i])));
+}
 
-		ages_add(&ages, age);
-		out[i] = (float)age;
-	}
-	ages_count(&ages);
-	for (size_t i = 0; i < c.n; i++) {
-		uint32_t age = (uint32_t)out[i];
+static void score_cold(const struct choice *c, float *out)
+{
+	const struct cold cold = read_ages(c, out);
+	float step = 1.0f / (float)(c->n - 1);
+	size_t n = c->n;
 
-		out[i] = age == NEVER ? 1.0f :
-		    1.0f - step * (float)ages_rank(&ages, age);
+	if (cold.n_never == n) {
+		all_alike(n, 1.0f, out);
+		return;
 	}
+	rank_ages(&cold, out, n);
+	for (size_t i = 0; i < n; i++)
+		out[i] = 1.0f - step * (float)(int32_t)float_bits(out[i]);
 }
 
 static bool has_memory(const struct choice *c)
