@@ -357,29 +357,55 @@ static void score_group(const struct choice *choice,
 
 /* ---- while nothing is known ---- */
 
-static void score_composite(const struct choice *c,
-    const struct latency_params *p, float *out)
+static uint32_t longest_queue(const struct choice *choice)
 {
-	float sum = p->kv_weight + p->queue_weight + p->prefix_weight;
-	size_t n_blocks = c->request->n_blocks;
+	const struct choice c = *choice;
 	uint32_t most = 0;
 
-	for (size_t i = 0; i < c->n; i++) {
-		uint32_t queued = choice_queued(c, i) & choice_fresh(c, i);
+	for (size_t i = 0; i < c.n; i++) {
+		uint32_t queued = choice_queued(&c, i) & choice_fresh(&c, i);
 
 		most = queued > most ? queued : most;
 	}
-	for (size_t i = 0; i < c->n; i++) {
-		bool is_fresh = choice_fresh(c, i);
-		float room = is_fresh ? 1.0f - choice_kv_used(c, i) : 0.0f;
-		float queue = !is_fresh ? 0.0f : most == 0 ? 1.0f :
-		    (float)(most - choice_queued(c, i)) / (float)most;
-		float held = n_blocks == 0 ? 0.0f :
-		    (float)c->matched[i] / (float)n_blocks;
+	return most;
+}
 
-		out[i] = float_clamped(sum <= 0 ? room :
-		    p->kv_weight / sum * room + p->queue_weight / sum * queue +
-		    p->prefix_weight / sum * held);
+/* What each of the three is worth, all together 1. */
+struct shares {
+	float room, queue, held;
+};
+
+static struct shares shares_of(const struct latency_params *p)
+{
+	float sum = p->kv_weight + p->queue_weight + p->prefix_weight;
+
+	if (sum <= 0.0f)
+		return (struct shares){ 1.0f, 0.0f, 0.0f };
+	return (struct shares){ p->kv_weight / sum, p->queue_weight / sum,
+		p->prefix_weight / sum };
+}
+
+static void score_composite(const struct choice *choice,
+    const struct latency_params *p, float *out)
+{
+	const struct choice c = *choice;
+	const struct shares s = shares_of(p);
+	uint32_t longest = longest_queue(&c);
+	/* Queues are all 0 then: what is as long as all counts as short. */
+	uint32_t most = longest == 0 ? 1 : longest;
+	float n_blocks = c.request->n_blocks == 0 ? INFINITY :
+	    (float)c.request->n_blocks;
+
+	for (size_t i = 0; i < c.n; i++) {
+		uint32_t fresh = choice_fresh(&c, i);
+		float room = 1.0f - choice_kv_used(&c, i);
+		float queue = (float)(most - choice_queued(&c, i)) /
+		    (float)most;
+		uint32_t load = float_bits(s.room * room + s.queue * queue);
+		float held = (float)c.matched[i] / n_blocks;
+
+		out[i] = float_clamped(bits_float(load & fresh) +
+		    s.held * held);
 	}
 }
 

@@ -255,6 +255,74 @@ static void test_latencies_are_what_the_formula_says(void **state)
 		assert_true(seen[k] > 20);
 }
 
+static void put_loads(size_t n, struct rng *rng)
+{
+	uint32_t most = rng_below(rng, 3) == 0 ? 1 : 1 + rng_below(rng, 100);
+
+	for (size_t i = 0; i < n; i++) {
+		struct endpoint_stats *e = &stats[rows[i]];
+
+		live_renew(&live[slot_of(i)]);
+		e->queued = rng_below(rng, most);
+		e->kv_used = (float)rng_below(rng, 101) / 100.0f;
+		e->health = (uint8_t)rng_below(rng, 3);
+		unsettled[i] = rng_below(rng, most);
+		matched[i] = (uint16_t)rng_below(rng,
+		    (uint32_t)request.n_blocks + 1);
+	}
+}
+
+static void want_composite(size_t n, double kv, double queue, double prefix)
+{
+	double sum = kv + queue + prefix, most = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (stats[rows[i]].health == ENDPOINT_FRESH)
+			most = fmax(most, stats[rows[i]].queued +
+			    (double)unsettled[i]);
+	for (size_t i = 0; i < n; i++) {
+		const struct endpoint_stats *e = &stats[rows[i]];
+		bool is_fresh = e->health == ENDPOINT_FRESH;
+		double room = is_fresh ? 1 - (double)e->kv_used : 0;
+		double q = e->queued + (double)unsettled[i];
+		double held = request.n_blocks == 0 ? 0 :
+		    (double)matched[i] / (double)request.n_blocks;
+
+		q = !is_fresh ? 0 : most > 0 ? (most - q) / most : 1;
+		want[i] = sum > 0 ? (kv * room + queue * q + prefix * held) /
+		    sum : room;
+	}
+}
+
+static void test_without_samples_load_is_what_counts(void **state)
+{
+	static const struct {
+		const char *params;
+		double kv, queue, prefix;
+	} by[] = { { "{}", 1, 1, 1 }, { "{compositeKVWeight: 2,"
+		" compositeQueueWeight: 0, compositePrefixWeight: 6}", 2, 0, 6 },
+		{ "{compositeKVWeight: 0, compositeQueueWeight: 0,"
+		" compositePrefixWeight: 0}", 0, 0, 0 } };
+	struct ask ask = { .headers = { "\0\0", 2 } };
+	struct rng rng = { 34 };
+
+	(void)state;
+	for (int round = 0; round < 1000; round++) {
+		struct choice c = random_choice(&rng);
+		size_t k = rng_below(&rng, COUNT(by));
+
+		request = (struct request){ .ask = &ask,
+			.n_blocks = rng_below(&rng, 3) * rng_below(&rng, 500) };
+		put_loads(c.n, &rng);
+		want_composite(c.n, by[k].kv, by[k].queue, by[k].prefix);
+		must_score(&scorer_latency, by[k].params, &c);
+	}
+	for (size_t i = 0; i < N_MAX; i++) {
+		matched[i] = 0;
+		stats[i].health = ENDPOINT_FRESH;
+	}
+}
+
 /* ---- endpoint-attribute-scorer ---- */
 
 #define ATTRIBUTE(type, more) "{attributeKey: k, algorithm: {type: linear_" type \
@@ -410,6 +478,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_latencies_are_what_the_formula_says),
+		cmocka_unit_test(test_without_samples_load_is_what_counts),
 		cmocka_unit_test(test_attributes_are_what_the_formula_says),
 		cmocka_unit_test(test_ranks_are_what_the_formula_says),
 	};
