@@ -110,15 +110,35 @@ static uint32_t stops(const char *at)
 }
 #endif
 
-/* First quote, backslash or control character at or after `at`. */
+/* Those of one letter. */
+static inline bool is_short_escape(const char *at)
+{
+	static const bool letters[256] = { ['n'] = true, ['"'] = true,
+		['\\'] = true, ['/'] = true, ['t'] = true, ['r'] = true,
+		['b'] = true, ['f'] = true };
+
+	return at[0] == '\\' && letters[(uint8_t)at[1]];
+}
+
+/*
+ * First quote, backslash or control character at or after `at`, but for escapes of one
+ * letter where a chunk is seen as a whole: text has many, and each would be a new start.
+ */
 static const char *string_stop(const char *at, const char *end)
 {
-	while (end - at >= CHUNK) {
+	while (end - at > CHUNK) {
 		uint32_t found = stops(at);
+		const char *next = at + CHUNK;
 
-		if (found != 0)
-			return at + __builtin_ctz(found);
-		at += CHUNK;
+		while (found != 0) {
+			unsigned i = (unsigned)__builtin_ctz(found);
+
+			if (!is_short_escape(at + i))
+				return at + i;
+			found &= ~(UINT32_C(3) << i);
+			next = at + i + 2 > next ? at + i + 2 : next;
+		}
+		at = next;
 	}
 	while (at < end && *at != '"' && *at != '\\' && (uint8_t)*at >= 0x20)
 		at++;
