@@ -15,7 +15,6 @@
 #include "clock.h"
 #include "command.h"
 #include "log.h"
-#include "must.h"
 #include "output.h"
 #include "setup.h"
 #include "status.h"
@@ -32,7 +31,7 @@ struct passes {
 	int err;
 	int64_t from_ms;
 	bool again;		/* another pass is due when it ends */
-	bool holds;		/* and nothing may be put ahead of it */
+	bool holds;		/* nothing may be put ahead of this one */
 
 	int64_t ahead_ms;	/* since when the whole is owed; 0: it is not */
 	int64_t whole_ms;	/* how long the last one took */
@@ -40,7 +39,7 @@ struct passes {
 	/* Statuses wait until traffic has changed; then they are for people. */
 	struct translation told;
 	bool has_told;
-	int64_t told_ms;	/* when some were written */
+	int64_t untold_ms;	/* since when none were written; 0: they are */
 	ev_timer tell, trim;
 };
 
@@ -111,7 +110,7 @@ static void on_told(void *data)
 	if (p->err != 0)
 		log_error("status", "dir=%s error=\"%s\"", p->setup->dir,
 		    strerror(-p->err));
-	p->told_ms = clock_ms();
+	p->untold_ms = 0;
 	forget_told(p);
 	/* What came meanwhile can be put ahead only as long as it is remembered. */
 	if (p->ahead_ms == 0)
@@ -214,17 +213,13 @@ static void owe_whole(struct passes *p, int64_t now)
 /* The background is free: what is due now, and when the rest is. */
 static void next(struct passes *p)
 {
-	bool is_late = p->has_told && clock_ms() > p->told_ms + TELL_WITHIN_MS;
-
-	if (p->again && is_late) {
-		start_tell(p);
-	} else if (p->again) {
+	if (p->again) {
 		start_pass(p);
-	} else {
-		set_due(p);
-		if (p->has_told)
-			set_timer(p, &p->tell, TELL_S);
+		return;
 	}
+	set_due(p);
+	if (p->has_told)
+		set_timer(p, &p->tell, TELL_S);
 }
 
 static void stage(void *data)
@@ -239,11 +234,16 @@ static void on_staged(void *data)
 	struct passes *p = data;
 	struct apply_report report;
 
-	/* What was put ahead meanwhile is not in the files of a reload. */
-	if (!apply_end(p->apply, clock_ms(), &report))
-		p->again = p->holds = true;
+	/*
+	 * What was put ahead meanwhile is not in the files that a reload would read: a
+	 * pass that has it all, and is not outrun again.
+	 */
+	p->holds = !apply_end(p->apply, clock_ms(), &report);
+	p->again |= p->holds;
 	p->told = p->made;
 	p->has_told = true;
+	if (p->untold_ms == 0)
+		p->untold_ms = clock_ms();
 	if (report.result == APPLY_REFUSED)
 		refuse(&p->told, &report);
 	log_report(&report);
@@ -282,11 +282,15 @@ static void on_translated(void *data)
 static void start_pass(struct passes *p)
 {
 	struct store *store = p->setup->store;
+	bool is_busy = background_is_busy(p->background);
 
-	p->again = background_is_busy(p->background);
-	if (p->again)
+	p->again = is_busy || (p->has_told &&
+	    clock_ms() > p->untold_ms + TELL_WITHIN_MS);
+	if (p->again) {
+		if (!is_busy)
+			start_tell(p);
 		return;
-	p->holds = false;
+	}
 	forget_told(p);
 	ev_timer_stop(p->loop, &p->tell);
 	ev_timer_stop(p->loop, &p->whole);
@@ -385,7 +389,6 @@ struct passes *passes_new(struct ev_loop *loop, struct setup *setup)
 		return NULL;
 	p->setup = setup;
 	p->loop = loop;
-	p->told_ms = clock_ms();
 	p->background = background_new(loop);
 	p->apply = apply_new(&(struct apply_options){ .dir = setup->dir,
 	    .haproxy = flags->haproxy, .socket = flags->socket,
