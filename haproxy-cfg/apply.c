@@ -41,18 +41,6 @@ struct apply *apply_new(const struct apply_options *options)
 	return a;
 }
 
-/* What nobody waits for. */
-void apply_tidy(struct apply *a)
-{
-	if (a->wanted == NULL || !a->is_untidy)
-		return;
-	if (a->wanted->table.len > 0)
-		output_write_table(a->wanted, a->options.dir);
-	buf_fini(&a->wanted->table);
-	output_clean(a->wanted, a->options.dir);
-	a->is_untidy = false;
-}
-
 void apply_expect(struct apply *a)
 {
 	a->was_put_ahead = false;
@@ -119,11 +107,12 @@ static void mark_path(const struct apply *a, char path[PATH_BYTES])
 	snprintf(path, PATH_BYTES, "%s/apply.pending", a->options.dir);
 }
 
-int apply_mark(const struct apply *a)
+int apply_mark(struct apply *a)
 {
 	char path[PATH_BYTES];
 	int fd;
 
+	a->is_done = false;
 	mark_path(a, path);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
 	if (fd < 0)
@@ -132,12 +121,10 @@ int apply_mark(const struct apply *a)
 	return 0;
 }
 
-static void unmark(const struct apply *a)
+/* The mark says nothing any more, and goes with what else nobody waits for. */
+static void unmark(struct apply *a)
 {
-	char path[PATH_BYTES];
-
-	mark_path(a, path);
-	unlink(path);
+	a->is_done = a->is_untidy = true;
 }
 
 static bool is_marked(const struct apply *a)
@@ -145,7 +132,7 @@ static bool is_marked(const struct apply *a)
 	char path[PATH_BYTES];
 
 	mark_path(a, path);
-	return access(path, F_OK) == 0;
+	return !a->is_done && access(path, F_OK) == 0;
 }
 
 /* ---- reports --------------------------------------------------------------------------- */
@@ -224,10 +211,10 @@ static int change_and_verify(struct apply *a)
 		err = change(a);
 	if (err == 0 && (a->report->map_changes > 0 || a->is_ahead))
 		err = apply_verify_maps(a);
-	if (err != 0)
-		a->is_known = false;
-	else if (!a->was_put_ahead)
+	if (err == 0)
 		unmark(a);
+	else
+		a->is_known = false;
 	return err;
 }
 
@@ -310,6 +297,29 @@ static int64_t entries_due_ms(const struct apply *a)
 	return due;
 }
 
+/* Entries that are to go soon need the mark again: it stays for them. */
+void apply_tidy(struct apply *a)
+{
+	char path[PATH_BYTES];
+
+	if (a->wanted == NULL || !a->is_untidy)
+		return;
+	if (a->wanted->table.len > 0)
+		output_write_table(a->wanted, a->options.dir);
+	buf_fini(&a->wanted->table);
+	output_clean(a->wanted, a->options.dir);
+	a->is_untidy = a->is_done && entries_due_ms(a) >= 0;
+	if (!a->is_done || a->is_untidy)
+		return;
+	mark_path(a, path);
+	unlink(path);
+}
+
+bool apply_is_untidy(const struct apply *a)
+{
+	return a->wanted != NULL && a->is_untidy;
+}
+
 /* In the reverse order: what leads somewhere goes before where it leads. */
 static int remove_entries(struct apply *a)
 {
@@ -329,7 +339,7 @@ static int remove_rest(struct apply *a)
 
 	if (err == 0)
 		err = apply_verify_maps(a);
-	if (err == 0 && is_due && !a->was_put_ahead)
+	if (err == 0 && is_due)
 		unmark(a);
 	if (err == 0)
 		apply_servers_rest(a);

@@ -89,7 +89,13 @@ bool apply_ahead(struct apply *a, const struct output *part, int64_t now_ms,
  */
 void apply_expect(struct apply *a);
 
-/* Writes what is only for people and removes old files. On any thread. */
+/* Is there anything for apply_tidy()? */
+bool apply_is_untidy(const struct apply *a);
+
+/*
+ * Writes what is only for people and removes old files. On any thread: to make a file or
+ * to remove one waits for the disk where somebody else syncs.
+ */
 void apply_tidy(struct apply *a);
 
 /* When apply_tick() has something to do; -1: not by itself. */

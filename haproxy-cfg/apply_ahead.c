@@ -93,7 +93,7 @@ static int add(struct apply *a, const struct output *part,
 bool apply_ahead(struct apply *a, const struct output *part, int64_t now_ms,
     struct apply_report *r)
 {
-	int err;
+	int err = 0;
 
 	*r = (struct apply_report){ .result = APPLY_DONE };
 	a->report = r;
@@ -102,7 +102,6 @@ bool apply_ahead(struct apply *a, const struct output *part, int64_t now_ms,
 	    a->refused != NULL || !has_backends(a, part) || !all_fit(a, part))
 		return false;
 	a->is_ahead = a->was_put_ahead = true;
-	err = apply_mark(a);
 	for (size_t i = 0; i < OUTPUT_N_MAPS && err == 0; i++)
 		err = add(a, part, apply_map_order[i]);
 	if (err != 0)

@@ -36,6 +36,7 @@ struct apply {
 	int pid;
 	int64_t last_reload_ms, look_ms;
 	bool is_untidy;			/* for apply_tidy() */
+	bool is_done;			/* what apply.pending is about */
 	struct buf line;		/* commands on their way */
 	char socket[108], master[108];
 	/* for the steps */
@@ -57,8 +58,8 @@ enum { APPLY_SAID_MAX_BYTES = 1 << 20 };
 /* After apply_stage(): what was staged is wanted. True if it is on the disk. */
 bool apply_take_staged(struct apply *a);
 
-/* Leaves apply.pending: what the worker has, or the files, is not yet the whole. */
-int apply_mark(const struct apply *a);
+/* Leaves apply.pending: nobody knows what of a change the worker has. */
+int apply_mark(struct apply *a);
 
 /* Tells of a change, when only that is asked for. */
 void apply_tell(struct apply *a, const char *sign, const char *where,

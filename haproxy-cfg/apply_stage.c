@@ -59,9 +59,12 @@ static int stage(struct apply *a)
 	return err;
 }
 
+/* The change comes next: its mark is made here, where the disk may be waited for. */
 void apply_stage(struct apply *a)
 {
-	a->staging.result = stage(a);
+	int err = stage(a);
+
+	a->staging.result = err == 0 ? apply_mark(a) : err;
 }
 
 /* What was staged is wanted; true if it is on the disk. */

@@ -157,6 +157,18 @@ static void set_due(struct passes *p)
 		    SOON_S);
 }
 
+static void tidy(void *data)
+{
+	struct passes *p = data;
+
+	apply_tidy(p->apply);
+}
+
+static void on_tidied(void *data)
+{
+	next(data);
+}
+
 static void on_due(EV_P_ ev_timer *timer, int revents)
 {
 	struct passes *p = timer->data;
@@ -170,7 +182,10 @@ static void on_due(EV_P_ ev_timer *timer, int revents)
 	if (report.reloaded || report.result == APPLY_REFUSED ||
 	    report.result == APPLY_FAILED)
 		log_report(&report);
-	set_due(p);
+	if (!p->has_told && apply_is_untidy(p->apply))
+		background_start(p->background, tidy, on_tidied, p);
+	else
+		set_due(p);
 }
 
 /* Nobody's lines: then it is every Gateway's trouble. */
