@@ -65,13 +65,23 @@ void rendered_assert_valid(const struct rendered *r)
 	assert_int_equal(system(command), 0);
 }
 
+static int by_key(const void *left, const void *right)
+{
+	const struct output_entry *a = left, *b = right;
+
+	return strcmp(a->key, b->key);
+}
+
+/* A map is sorted, or this does not find what is there. */
 const char *rendered_value(const struct output *o, enum output_map_name map,
     const char *key)
 {
-	for (size_t i = 0; i < o->maps[map].n; i++)
-		if (strcmp(o->maps[map].items[i].key, key) == 0)
-			return o->maps[map].items[i].value;
-	return NULL;
+	const struct output_map *m = &o->maps[map];
+	const struct output_entry want = { .key = key };
+	const struct output_entry *e = m->n == 0 ? NULL :
+	    bsearch(&want, m->items, m->n, sizeof(*m->items), by_key);
+
+	return e != NULL ? e->value : NULL;
 }
 
 const char *rendered_prefix(const struct output *o, const char *text)
