@@ -1,9 +1,11 @@
 /*
  * plan_match.c - the matches of all routes of a listener, first that fits first
  *
- * HTTPRouteRule.matches and GRPCRouteRule.matches: host name; exact path, then
- * regular expression (ours to place), then prefix, the longer first; a method;
- * the most headers, then query parameters; the oldest route; its first rule.
+ * HTTPRouteRule.matches: host name; exact path, then regular expression (ours to
+ * place), then prefix, the longer first; a method; the most headers, then query
+ * parameters; the oldest route; its first rule. GRPCRouteRule.matches: host name; the
+ * longest service, then method; the most headers; route and rule likewise. So what a
+ * gRPC match has of a service stands as a prefix of that length would, whatever it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,9 @@
 struct entry {
 	struct plan_match match;
 	uint32_t age, rule, index;
-	uint16_t path_len, n_headers, n_queries;
+	unsigned path_rank;
+	/* A method of HTTP is there or is not, whatever its length. */
+	uint16_t path_len, method_len, n_headers, n_queries;
 };
 
 struct entries {
@@ -96,6 +100,11 @@ static const char *without_slash(struct planner *p, const char *path)
 	return copy;
 }
 
+static size_t length_of(const char *text)
+{
+	return text != NULL ? strlen(text) : 0;
+}
+
 static void http_entry(struct planner *p, const struct http_match *m,
     struct entry *e)
 {
@@ -103,11 +112,17 @@ static void http_entry(struct planner *p, const struct http_match *m,
 		[PATH_PREFIX] = PLAN_PATH_PREFIX,
 		[PATH_EXACT] = PLAN_PATH_EXACT, [PATH_REGEX] = PLAN_PATH_REGEX,
 	};
+	static const unsigned ranks[] = {
+		[PATH_EXACT] = 0, [PATH_REGEX] = 1, [PATH_PREFIX] = 2,
+	};
 
 	e->match.path_type = types[m->path.type];
 	e->match.path = m->path.type == PATH_PREFIX ?
 	    without_slash(p, m->path.value) : m->path.value;
 	e->match.method = m->method;
+	e->path_rank = ranks[m->path.type];
+	e->path_len = (uint16_t)length_of(e->match.path);
+	e->method_len = m->method != NULL;
 	take_tests(p, e, m->headers, m->n_headers, m->queries, m->n_queries);
 }
 
@@ -137,15 +152,17 @@ static void grpc_entry(struct planner *p, const struct grpc_match *m,
     struct entry *e)
 {
 	grpc_path(p, m, &e->match);
+	if (e->match.path_type == PLAN_PATH_REGEX) {
+		e->path_len = (uint16_t)(1 + length_of(m->method.service));
+		e->method_len = (uint16_t)length_of(m->method.method);
+	} else {
+		e->path_len = (uint16_t)length_of(e->match.path);
+	}
+	e->path_rank = e->match.path_type == PLAN_PATH_EXACT ? 0 : 2;
 	take_tests(p, e, m->headers, m->n_headers, NULL, 0);
 }
 
 /* ---- precedence ------------------------------------------------------------------------- */
-
-static int path_rank(enum plan_path_type type)
-{
-	return type == PLAN_PATH_EXACT ? 0 : type == PLAN_PATH_REGEX ? 1 : 2;
-}
 
 static int more_first(size_t a, size_t b)
 {
@@ -159,13 +176,11 @@ static int by_precedence(const void *left, const void *right)
 	    hostname_order(a->match.hostname, b->match.hostname);
 
 	if (order == 0)
-		order = path_rank(a->match.path_type) -
-		    path_rank(b->match.path_type);
+		order = (int)a->path_rank - (int)b->path_rank;
 	if (order == 0)
 		order = more_first(a->path_len, b->path_len);
 	if (order == 0)
-		order = more_first(a->match.method != NULL,
-		    b->match.method != NULL);
+		order = more_first(a->method_len, b->method_len);
 	if (order == 0)
 		order = more_first(a->n_headers, b->n_headers);
 	if (order == 0)
@@ -189,8 +204,6 @@ static size_t hosts_of(const struct attached *a)
 static void put(struct entries *to, const struct attached *a,
     struct entry *e)
 {
-	e->path_len = (uint16_t)strlen(e->match.path != NULL ? e->match.path :
-	    "");
 	for (size_t i = 0; i < hosts_of(a); i++) {
 		e->match.hostname = a->n_hostnames > 0 ? a->hostnames[i] :
 		    NULL;

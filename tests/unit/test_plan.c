@@ -155,11 +155,39 @@ static void test_grpc_methods_are_paths(void **state)
 	(void)state;
 	assert_matches(&m,
 	    "- =/a.B/C > g.0\n"
+	    "- */a.B > g.1\n"
 	    "- ~/(?:a.+)/(?:[^/]+) > g.3\n"
 	    "- ~/(?:[^/]+)/(?:C) > g.2\n"
-	    "- */a.B > g.1\n"
 	    "- */ hh=v > g.4\n"
 	    "- */ > g.5\n");
+	made_free(&m);
+}
+
+/* Of several that fit, the longest service wins, then the longest method. */
+static void test_a_grpc_service_is_before_a_method(void **state)
+{
+	struct made m = made_with(
+	    "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\n"
+	    "metadata: {name: g}\nspec: {parentRefs: [{name: gw}], rules: ["
+	    "{matches: [{headers: [{name: h, value: v}]}]},"
+	    "{matches: [{method: {method: Some}}]},"
+	    "{matches: [{method: {method: Some}, headers: [{name: h, value: v}]}]},"
+	    "{matches: [{method: {type: RegularExpression, method: Some.*}}]},"
+	    "{matches: [{method: {service: a.B}}]},"
+	    "{matches: [{method: {type: RegularExpression, service: a.B, method: C.*}}]},"
+	    "{matches: [{method: {type: RegularExpression, service: a.+B.+}}]},"
+	    "{matches: [{method: {service: a.B, method: C}}]}]}\n");
+
+	(void)state;
+	assert_matches(&m,
+	    "- =/a.B/C > g.7\n"
+	    "- ~/(?:a.+B.+)/(?:[^/]+) > g.6\n"
+	    "- ~/(?:a.B)/(?:C.*) > g.5\n"
+	    "- */a.B > g.4\n"
+	    "- ~/(?:[^/]+)/(?:Some.*) > g.3\n"
+	    "- ~/(?:[^/]+)/(?:Some) hh=v > g.2\n"
+	    "- ~/(?:[^/]+)/(?:Some) > g.1\n"
+	    "- */ hh=v > g.0\n");
 	made_free(&m);
 }
 
@@ -582,6 +610,7 @@ int main(void)
 		cmocka_unit_test(
 		    test_the_oldest_route_wins_then_the_first_name),
 		cmocka_unit_test(test_grpc_methods_are_paths),
+		cmocka_unit_test(test_a_grpc_service_is_before_a_method),
 		cmocka_unit_test(
 		    test_endpoints_are_ready_ones_of_all_slices_once),
 		cmocka_unit_test(test_what_does_not_resolve_keeps_its_weight),
