@@ -48,7 +48,7 @@ static int print_all(const struct output *o)
 	return ok ? COMMAND_OK : COMMAND_FAILED;
 }
 
-static int write_all(const struct setup *s, const struct translation *t)
+static int write_all(struct setup *s, const struct translation *t)
 {
 	char name[OUTPUT_GENERATION_BYTES];
 	int err = output_stage(t->output, NULL, s->dir, name);

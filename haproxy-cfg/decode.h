@@ -11,7 +11,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf_tree.h"
 #include "kinds.h"
@@ -32,3 +34,6 @@ enum decode_result {
 int decode_object(const char *file, unsigned document, const struct conf *root,
     struct arena *arena, const struct object **out, char *kind, size_t len,
     struct fault *why);
+
+/* RFC 3339 in UTC, as 2026-01-31T23:59:59Z; Unix seconds. False: something else. */
+bool decode_time(const char *text, int64_t *out);

@@ -1,6 +1,7 @@
 /*
  * decode_value.c - durations, times, label maps, selectors
  */
+#include "decode.h"
 #include "decode_rows.h"
 
 #include <ctype.h>
@@ -106,13 +107,17 @@ static bool parse_time(const char *at, int64_t *out)
 	return true;
 }
 
+bool decode_time(const char *text, int64_t *out)
+{
+	/* What is shorter would be read past its end by digits(). */
+	return strlen(text) >= sizeof("2026-01-31T23:59:59Z") - 1 &&
+	    parse_time(text, out);
+}
+
 int kube_time(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, void *out)
 {
-	/* What is shorter would be read past its end by digits(). */
-	if (value->type != CONF_SCALAR ||
-	    strlen(value->text) < sizeof("2026-01-31T23:59:59Z") - 1 ||
-	    !parse_time(value->text, out))
+	if (value->type != CONF_SCALAR || !decode_time(value->text, out))
 		return conf_refuse(in, row, value,
 		    "a time in UTC, as 2026-01-31T23:59:59Z");
 	return 0;

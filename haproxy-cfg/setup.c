@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "command.h"
 #include "fault.h"
+#include "log.h"
 #include "replace_file.h"
 #include "status_since.h"
 #include "store.h"
@@ -154,14 +155,30 @@ static bool put_statuses(struct replacement *r, const struct statuses *all,
 	return done;
 }
 
-int setup_write_status(const struct setup *s, const struct translation *t,
+/* A condition holds since before we were started, if its status is what it was. */
+static void recall(struct setup *s, const char *path,
+    const struct translation *t, int64_t now_s)
+{
+	int err = status_read(&t->statuses, path, now_s, s->since);
+
+	if (err != 0 && err != -ENOENT)
+		log_warn("status.times", "file=%s error=\"%s\" effect=\"some "
+		    "lastTransitionTimes begin anew\"", path, err == -EINVAL ?
+		    "not one that we wrote" : strerror(-err));
+	s->has_since = true;
+}
+
+int setup_write_status(struct setup *s, const struct translation *t,
     bool is_live)
 {
+	int64_t now_s = clock_unix_ms() / 1000;
 	char path[4200];
 	struct replacement file;
 
-	status_since_begin(s->since, clock_unix_ms() / 1000);
 	snprintf(path, sizeof(path), "%s/status.yaml", s->dir);
+	if (is_live && !s->has_since)
+		recall(s, path, t, now_s);
+	status_since_begin(s->since, now_s);
 	replace_begin(&file, path);
 	if (put_statuses(&file, &t->statuses, is_live ? s->since : NULL))
 		return replace_end_unsynced(&file, 0644);

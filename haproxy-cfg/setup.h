@@ -21,6 +21,7 @@ struct setup {
 	struct render_options options;
 	struct store *store;
 	struct status_since *since;
+	bool has_since;		/* the times written before us are known */
 	char dir[4096];		/* -o, absolute; "" when there is none */
 };
 
@@ -34,6 +35,9 @@ bool setup_tell_bad_files(const struct setup *s);
 /* What could not be rendered or applied, on stderr. */
 void setup_tell(const struct plan_problems *problems);
 
-/* DIR/status.yaml; with lastTransitionTimes when `is_live`. 0 or -errno. */
-int setup_write_status(const struct setup *s, const struct translation *t,
+/*
+ * DIR/status.yaml; with lastTransitionTimes when `is_live`, the first time those of the
+ * file that is there. 0 or -errno.
+ */
+int setup_write_status(struct setup *s, const struct translation *t,
     bool is_live);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "hash.h"
 #include "plan.h"
 
 const struct condition *conditions_get(const struct conditions *c,
@@ -17,6 +18,25 @@ const struct condition *conditions_get(const struct conditions *c,
 		if (strcmp(c->items[i].type, type) == 0)
 			return &c->items[i];
 	return NULL;
+}
+
+const char *const condition_status_names[] = {
+	[CONDITION_FALSE] = "False", [CONDITION_TRUE] = "True",
+	[CONDITION_UNKNOWN] = "Unknown",
+};
+
+static uint64_t add_text(uint64_t key, const char *text)
+{
+	return text != NULL ? hash_bytes(text, strlen(text), key) :
+	    hash_pair(key, 0);
+}
+
+size_t status_parent_key(const struct parent_ref *ref)
+{
+	uint64_t key = add_text(ref->port, ref->kind);
+
+	key = add_text(key, ref->namespace);
+	return (size_t)add_text(key, ref->section);
 }
 
 static int compare(const struct object *o, enum kind kind,

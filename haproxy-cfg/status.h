@@ -15,12 +15,17 @@
 
 struct arena;
 struct buf;
+struct span;
 struct plan_problems;
 struct status_since;
 
 enum { CONDITIONS_MAX = 8 };	/* maxItems of every conditions list */
 
 enum condition_status { CONDITION_FALSE, CONDITION_TRUE, CONDITION_UNKNOWN };
+
+/* As the API spells them. */
+extern const char *const condition_status_names[];
+enum { N_CONDITION_STATUSES = CONDITION_UNKNOWN + 1 };
 
 struct condition {
 	const char *type;
@@ -70,6 +75,9 @@ struct statuses {
 const struct condition *conditions_get(const struct conditions *c,
     const char *type);
 
+/* Of one object's parents, which one: by all that it is referred to by but its name. */
+size_t status_parent_key(const struct parent_ref *ref);
+
 /* NULL: it has none. */
 struct status *statuses_find(const struct statuses *all, enum kind kind,
     const char *namespace, const char *name);
@@ -90,3 +98,18 @@ void status_write(const struct statuses *all, struct status_since *since,
 /* The i'th document of these. */
 void status_write_one(const struct statuses *all, size_t i,
     struct status_since *since, struct buf *out);
+
+/*
+ * What was written is read again, so that a time outlives the process: `since` gets the
+ * times of conditions of what is in `all`, for its next status_since_begin(). What is
+ * no status, or later than `now_s`, is passed over. False: some of it is no YAML, and
+ * what follows in `text` was not read.
+ */
+bool status_read_text(const struct statuses *all, struct span text,
+    int64_t now_s, struct status_since *since);
+/*
+ * A whole file, in pieces of some documents each. 0; -errno; -EINVAL: not a regular
+ * file, a document of more than 1 MiB, or some of it is no YAML.
+ */
+int status_read(const struct statuses *all, const char *file, int64_t now_s,
+    struct status_since *since);

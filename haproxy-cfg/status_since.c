@@ -108,6 +108,27 @@ static const char *text_of(struct status_since *s, int64_t at_s)
 	return s->text;
 }
 
+static bool put(struct status_since *s, uint64_t key,
+    enum condition_status status, int64_t since_s)
+{
+	struct moment *at;
+
+	if (s->here.n >= s->here.n_slots / 2 && !grow(&s->here))
+		return false;
+	at = slot_of(&s->here, key);
+	s->here.n += at->key == 0;
+	*at = (struct moment){ .key = key, .status = status,
+		.since_s = (uint64_t)since_s };
+	return true;
+}
+
+void status_since_recall(struct status_since *s, const struct object *o,
+    const char *where, size_t index, const struct condition *c,
+    int64_t since_s)
+{
+	put(s, key_of(o, where, index, c), c->status, since_s);
+}
+
 const char *status_since_get(struct status_since *s, const struct object *o,
     const char *where, size_t index, const struct condition *c)
 {
@@ -115,13 +136,7 @@ const char *status_since_get(struct status_since *s, const struct object *o,
 	const struct moment *old = slot_of(&s->before, key);
 	int64_t since_s = old != NULL && old->key == key &&
 	    old->status == c->status ? (int64_t)old->since_s : s->now_s;
-	struct moment *at;
 
-	if (s->here.n >= s->here.n_slots / 2 && !grow(&s->here))
-		return text_of(s, s->now_s);
-	at = slot_of(&s->here, key);
-	s->here.n += at->key == 0;
-	*at = (struct moment){ .key = key, .status = c->status,
-		.since_s = (uint64_t)since_s };
-	return text_of(s, since_s);
+	return text_of(s, put(s, key, c->status, since_s) ? since_s :
+	    s->now_s);
 }

@@ -18,6 +18,14 @@ struct status_since;
 struct status_since *status_since_new(void);	/* NULL without memory */
 void status_since_free(struct status_since *s);
 
+/*
+ * Before the first status_since_begin(): a condition that was written as of `since_s`,
+ * by a process before us. `where` and `index` as below. Without memory it is forgotten.
+ */
+void status_since_recall(struct status_since *s, const struct object *o,
+    const char *where, size_t index, const struct condition *c,
+    int64_t since_s);
+
 /* What is asked for from here on is what is written at that second since 1970. */
 void status_since_begin(struct status_since *s, int64_t now_s);
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "buf.h"
-#include "hash.h"
 #include "status.h"
 #include "status_since.h"
 #include "words.h"
@@ -83,14 +82,10 @@ static void condition(const struct writing *w, const char *indent,
     const struct condition *c)
 {
 	struct buf *out = w->out;
-	static const char *const statuses[] = {
-		[CONDITION_FALSE] = "False", [CONDITION_TRUE] = "True",
-		[CONDITION_UNKNOWN] = "Unknown",
-	};
 
 	buf_printf(out, "%s- type: %s\n%s  status: \"%s\"\n%s  "
 	    "observedGeneration: %" PRId64 "\n", indent, c->type, indent,
-	    statuses[c->status], indent, w->object->generation);
+	    condition_status_names[c->status], indent, w->object->generation);
 	if (w->since != NULL)
 		buf_printf(out, "%s  lastTransitionTime: \"%s\"\n", indent,
 		    status_since_get(w->since, w->object, w->where, w->index,
@@ -182,12 +177,9 @@ static void parts(struct writing *w, const struct status *s)
 		buf_printf(w->out, "  %s:\n", is_policy ? "ancestors" :
 		    "parents");
 	for (size_t i = 0; i < s->n_parents; i++) {
-		const struct parent_ref *ref = &s->parents[i].ref;
-
 		/* Which parent it is does not hang on how many come before. */
-		w->where = ref->name;
-		w->index = ((size_t)ref->port << 16) + (ref->section != NULL ?
-		    hash_bytes(ref->section, strlen(ref->section), 0) : 0);
+		w->where = s->parents[i].ref.name;
+		w->index = status_parent_key(&s->parents[i].ref);
 		parent(w, is_policy ? "ancestorRef" : "parentRef",
 		    &s->parents[i]);
 	}
