@@ -52,6 +52,9 @@ void apply_free(struct apply *a)
 {
 	if (a == NULL)
 		return;
+	/* Who comes next finds what is still to go. */
+	a->keeps_mark = false;
+	a->is_untidy |= a->is_done;
 	apply_tidy(a);
 	runtime_fini(&a->runtime);
 	running_fini(&a->running);
@@ -121,10 +124,16 @@ int apply_mark(struct apply *a)
 	return 0;
 }
 
-/* The mark says nothing any more, and goes with what else nobody waits for. */
+static int64_t entries_due_ms(const struct apply *a);
+
+/*
+ * The mark says nothing any more, and goes with what else nobody waits for; but entries
+ * that are to go soon need it again.
+ */
 static void unmark(struct apply *a)
 {
 	a->is_done = a->is_untidy = true;
+	a->keeps_mark = entries_due_ms(a) >= 0;
 }
 
 static bool is_marked(const struct apply *a)
@@ -297,7 +306,7 @@ static int64_t entries_due_ms(const struct apply *a)
 	return due;
 }
 
-/* Entries that are to go soon need the mark again: it stays for them. */
+/* While apply_ahead() changes the model, which is not looked at here. */
 void apply_tidy(struct apply *a)
 {
 	char path[PATH_BYTES];
@@ -308,8 +317,8 @@ void apply_tidy(struct apply *a)
 		output_write_table(a->wanted, a->options.dir);
 	buf_fini(&a->wanted->table);
 	output_clean(a->wanted, a->options.dir);
-	a->is_untidy = a->is_done && entries_due_ms(a) >= 0;
-	if (!a->is_done || a->is_untidy)
+	a->is_untidy = false;
+	if (!a->is_done || a->keeps_mark)
 		return;
 	mark_path(a, path);
 	unlink(path);

@@ -37,6 +37,7 @@ struct apply {
 	int64_t last_reload_ms, look_ms;
 	bool is_untidy;			/* for apply_tidy() */
 	bool is_done;			/* what apply.pending is about */
+	bool keeps_mark;		/* all the same: it is needed again soon */
 	struct buf line;		/* commands on their way */
 	char socket[108], master[108];
 	/* for the steps */

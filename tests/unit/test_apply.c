@@ -473,9 +473,9 @@ static void test_a_successor_converges(void **state)
 	expect(s, "b.example.com", "/", "", "200 s1");
 
 	/* It had begun, and nobody knows how far it came. */
+	apply_free(s->apply);
 	snprintf(path, sizeof(path), "%s/apply.pending", s->dir);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
-	apply_free(s->apply);
 	s->apply = new_apply(s);
 	assert_applied(s, true);
 	assert_int_equal(access(path, F_OK), -1);
@@ -544,6 +544,28 @@ static void test_a_slow_worker_leaves_a_change_unfinished(void **state)
 	assert_int_equal(apply_now(s), APPLY_WRITTEN);
 	apply_tidy(s->apply);
 	assert_false(is_pending(s));
+}
+
+/* What is still to go is found by whoever comes next, and is no reason to reload. */
+static void test_who_ends_amid_leaves_no_mark(void **state)
+{
+	struct stage *s = *state;
+	struct apply_report report;
+
+	start(s);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_applied(s, false);
+	s->plans.listeners[0].n_matches--;
+	assert_applied(s, false);
+	assert_true(is_pending(s));
+	apply_free(s->apply);
+	assert_false(is_pending(s));
+	s->apply = new_apply(s);
+	assert_applied(s, false);
+	apply_tick(s->apply, clock_ms() + 2 * APPLY_GRACE_MS, &report);
+	assert_false(report.reloaded);
+	expect(s, "b.example.com", "/", "", "404");
 }
 
 static bool is_written_to(int notify)
@@ -894,6 +916,7 @@ int main(void)
 		STAGED(test_diff_says_what_certificates_need),
 		STAGED(test_a_successor_converges),
 		STAGED(test_a_slow_worker_leaves_a_change_unfinished),
+		STAGED(test_who_ends_amid_leaves_no_mark),
 		STAGED(test_nothing_due_writes_nothing),
 		STAGED(test_a_worker_that_somebody_changed_is_mended),
 		STAGED(test_what_is_ahead_has_traffic_then_the_whole_comes),
