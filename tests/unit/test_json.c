@@ -261,6 +261,54 @@ static void test_a_string_stops_at_its_quote_wherever_it_stands(void **state)
 		}
 }
 
+/* Behind the opening quote, one byte after the other: what ends the string, and where. */
+static enum json_event ended_by(const char *text, size_t len, size_t *at)
+{
+	for (*at = 1; *at < len && text[*at] != '"'; (*at)++) {
+		if ((unsigned char)text[*at] < 0x20)
+			return JSON_BAD;
+		if (text[*at] == '\\' && *at + 1 < len &&
+		    strchr("\"\\/bfnrt", text[*at + 1]) == NULL)
+			return JSON_BAD;
+		*at += text[*at] == '\\';
+	}
+	return JSON_STRING;
+}
+
+/* Runs of backslashes of any length, begun in one wide step and ended in the next. */
+static void test_escapes_end_where_a_walk_of_bytes_says(void **state)
+{
+	static const char letters[] = "\\\\\\\\\\\"nnt/rbfaaa\x01z";
+	struct rng rng = { 11 };
+	size_t n_bad = 0, n_far = 0;
+
+	(void)state;
+	for (int turn = 0; turn < 100000; turn++) {
+		char text[401];
+		size_t len = 1 + rng_below(&rng, sizeof(text) - 1), end;
+		uint32_t rare = 1 + rng_below(&rng, 60);
+		enum json_event want;
+		struct json j;
+
+		text[0] = '"';
+		for (size_t i = 1; i < len; i++)
+			text[i] = rng_below(&rng, rare) == 0 ? letters[rng_below(
+			    &rng, sizeof(letters) - 1)] : "n\\"[i % 40 > 30];
+		want = ended_by(text, len, &end);
+		j = json_over((struct span){ text, len });
+		assert_int_equal(json_next(&j), want);
+		n_bad += want == JSON_BAD;
+		n_far += end > 128;
+		if (want == JSON_BAD)
+			assert_int_equal(json_offset(&j), end);
+		else if (end < len)
+			assert_int_equal(j.value.len, end - 1);
+		else
+			assert_true(j.is_cut);
+	}
+	assert_true(n_bad > 10000 && n_far > 10000);	/* or nothing is told */
+}
+
 /* ---- yajl, the oracle ---- */
 
 static yajl_handle oracle_start(void)
@@ -683,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_events_come_in_the_order_of_the_text),
 		cmocka_unit_test(
 		    test_a_string_stops_at_its_quote_wherever_it_stands),
+		cmocka_unit_test(test_escapes_end_where_a_walk_of_bytes_says),
 		cmocka_unit_test(test_yajl_agrees_on_what_is_valid),
 		cmocka_unit_test(test_yajl_agrees_on_every_prefix_of_anything),
 		cmocka_unit_test(test_128_levels_pass_and_129_do_not),
