@@ -11,6 +11,7 @@
  */
 #include "plugins/plugins.h"
 
+#include "clones.h"
 #include "columns.h"
 #include "conf.h"
 
@@ -66,7 +67,7 @@ static inline float count_all(const struct choice *choice, float *out,
 	return (float)most;
 }
 
-static void active_score(const struct choice *choice, const void *params, float *out)
+CLONED_FOR_AVX2 static void active_score(const struct choice *choice, const void *params, float *out)
 {
 	const struct choice c = *choice;
 	const struct active_params *p = params;

@@ -14,6 +14,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "clones.h"
 #include "fault.h"
 #include "plugins/attribute.h"
 #include "plugins/float_bits.h"
@@ -233,7 +234,7 @@ static inline float scored(double value, const struct scale *s)
 	return isnan(value) ? 0.0f : share;
 }
 
-static void chunk_score(const struct chunk *chunk, const struct scale *scale,
+CLONED_FOR_AVX2 static void chunk_score(const struct chunk *chunk, const struct scale *scale,
     float *out)
 {
 	const struct scale s = *scale;

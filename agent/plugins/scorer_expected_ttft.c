@@ -29,6 +29,7 @@
  */
 #include "plugins/plugins.h"
 
+#include "clones.h"
 #include "columns.h"
 #include "conf.h"
 #include "lora.h"
@@ -167,7 +168,7 @@ static inline float place_ms(const struct choice *c, const struct question *q,
 }
 
 /* A loop of its own, without a branch: the compiler makes four of each step at once. */
-static void expect_all(const struct choice *choice, const struct question *question,
+CLONED_FOR_AVX2 static void expect_all(const struct choice *choice, const struct question *question,
     float *restrict out)
 {
 	const struct choice c = *choice;
@@ -236,6 +237,12 @@ static void add_loads(const struct choice *choice, float once_ms, float *out)
 	}
 }
 
+CLONED_FOR_AVX2 static void score_each(float *ms, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ms[i] = score_scale_ms / (score_scale_ms + ms[i]);
+}
+
 static void ttft_score(const struct choice *c, const void *params, float *out)
 {
 	const struct ttft_params *p = params;
@@ -246,8 +253,7 @@ static void ttft_score(const struct choice *c, const void *params, float *out)
 	expect_all(c, &q, out);
 	if (has_lora(c))
 		add_loads(c, p->load_ms, out);
-	for (size_t i = 0; i < c->n; i++)
-		out[i] = score_scale_ms / (score_scale_ms + out[i]);
+	score_each(out, c->n);
 }
 
 /* What it is busy with grows by this request. */

@@ -7,9 +7,10 @@
  */
 #include "plugins/plugins.h"
 
+#include "clones.h"
 #include "columns.h"
 
-static void kv_cache_score(const struct choice *choice, const void *params,
+CLONED_FOR_AVX2 static void kv_cache_score(const struct choice *choice, const void *params,
     float *out)
 {
 	const struct choice c = *choice;

@@ -35,6 +35,7 @@
 
 #include <math.h>
 
+#include "clones.h"
 #include "columns.h"
 #include "conf.h"
 #include "json.h"
@@ -125,7 +126,7 @@ static inline float rank_sample(int32_t rank)
 }
 
 /* False: no candidate has a sample. What none has one of is 0: it binds nobody. */
-static bool find_best(const struct choice *choice, struct times *best)
+CLONED_FOR_AVX2 static bool find_best(const struct choice *choice, struct times *best)
 {
 	const struct choice c = *choice;
 	int32_t ttft = 0, token = 0;
@@ -210,7 +211,7 @@ static enum group first_group(const struct signs *s)
  * The first that has any; headrooms to the first token into `out`. Two loops here and
  * below: one that could do both is too long for gcc to make two of it by itself.
  */
-static enum group find_group(const struct choice *choice,
+CLONED_FOR_AVX2 static enum group find_group(const struct choice *choice,
     const struct question *question, float *out)
 {
 	const struct choice c = *choice;
@@ -281,7 +282,7 @@ static inline void measure(const struct choice *c, const struct question *q,
 }
 
 /* In `out`, sizes take the headrooms' place; a sign: it is not in the group. */
-static struct extent measure_group(const struct choice *choice,
+CLONED_FOR_AVX2 static struct extent measure_group(const struct choice *choice,
     const struct question *question, enum group group, float *out)
 {
 	const struct choice c = *choice;
@@ -338,7 +339,7 @@ static struct scale scale_of(const struct latency_params *p,
 	return s;
 }
 
-static void score_group(const struct choice *choice,
+CLONED_FOR_AVX2 static void score_group(const struct choice *choice,
     const struct question *question, const struct scale *scale, float *out)
 {
 	const struct choice c = *choice;

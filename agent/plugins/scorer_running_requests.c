@@ -10,9 +10,10 @@
  */
 #include "plugins/plugins.h"
 
+#include "clones.h"
 #include "columns.h"
 
-static void running_score(const struct choice *c, const void *params,
+CLONED_FOR_AVX2 static void running_score(const struct choice *c, const void *params,
     float *out)
 {
 	(void)params;

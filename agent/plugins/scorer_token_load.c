@@ -12,6 +12,7 @@
  */
 #include "plugins/plugins.h"
 
+#include "clones.h"
 #include "columns.h"
 #include "conf.h"
 
@@ -38,7 +39,7 @@ static const struct conf_table table = {
 };
 
 /* Of blocks of whole tokens. Floats: exact for 16 million tokens, near beyond. */
-static void token_score(const struct choice *choice, const void *params,
+CLONED_FOR_AVX2 static void token_score(const struct choice *choice, const void *params,
     float *out)
 {
 	const struct token_params *p = params;
