@@ -43,6 +43,15 @@ bool pace_columns_init(struct pace_columns *p, struct arena *arena, size_t n)
 	    p->busy_ms != NULL;
 }
 
+bool lora_columns_init(struct lora_columns *l, struct arena *arena, size_t n)
+{
+	*l = (struct lora_columns){
+		.place = arena_alloc(arena, n * sizeof(*l->place)),
+		.max = arena_alloc(arena, n * sizeof(*l->max)),
+	};
+	return l->place != NULL && l->max != NULL;
+}
+
 void told_columns_fill(const struct told_columns *t,
     const struct choice *choice)
 {
@@ -72,6 +81,21 @@ void live_columns_fill(const struct live_columns *l,
 		to.tokens[i] = live_count_get(&from->tokens);
 		to.ttft_us[i] = ewma_get(&from->ttft_us);
 		to.token_us[i] = ewma_get(&from->token_us);
+	}
+}
+
+void lora_columns_fill(const struct lora_columns *l,
+    const struct choice *choice)
+{
+	const struct choice c = *choice;
+	const struct lora_columns to = *l;
+	uint64_t adapter = lora_spelled(c.request->model);
+
+	for (size_t i = 0; i < c.n; i++) {
+		const struct lora_set *set = endpoint_lora(c.view, c.rows[i]);
+
+		to.place[i] = (uint8_t)lora_place(set, adapter);
+		to.max[i] = set != NULL ? set->max : 0;
 	}
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "endpoints.h"
+#include "lora.h"
 #include "plugin.h"
 #include "prompt.h"
 #include "request.h"
@@ -24,11 +25,13 @@ struct arena;
 bool told_columns_init(struct told_columns *t, struct arena *arena, size_t n);
 bool live_columns_init(struct live_columns *l, struct arena *arena, size_t n);
 bool pace_columns_init(struct pace_columns *p, struct arena *arena, size_t n);
+bool lora_columns_init(struct lora_columns *l, struct arena *arena, size_t n);
 
 /* Those of the choice's candidates. */
 void told_columns_fill(const struct told_columns *t, const struct choice *c);
 void live_columns_fill(const struct live_columns *l, const struct choice *c);
 void pace_columns_fill(struct pace_columns *p, const struct choice *c);
+void lora_columns_fill(const struct lora_columns *l, const struct choice *c);
 
 static inline const struct endpoint_stats *choice_stats(const struct choice *c,
     size_t i)
@@ -96,6 +99,21 @@ static inline float choice_token_us(const struct choice *c, size_t i)
 {
 	return c->live.requests != NULL ? c->live.token_us[i] :
 	    ewma_get(&choice_live(c, i)->token_us);
+}
+
+/* `adapter` is the request's: lora_spelled(). */
+static inline enum lora_place choice_lora(const struct choice *c, uint64_t adapter,
+    size_t i)
+{
+	return c->lora.place != NULL ? (enum lora_place)c->lora.place[i] :
+	    lora_place(endpoint_lora(c->view, c->rows[i]), adapter);
+}
+
+/* Of one that tells of adapters. */
+static inline uint32_t choice_lora_max(const struct choice *c, size_t i)
+{
+	return c->lora.place != NULL ? c->lora.max[i] :
+	    endpoint_lora(c->view, c->rows[i])->max;
 }
 
 /* In tokens. What of a body could not be seen counts too: its engine computes it. */

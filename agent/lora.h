@@ -59,8 +59,32 @@ static inline enum lora_state lora_find(const struct lora_set *set,
 	return LORA_ABSENT;
 }
 
+/* How an engine stands to one adapter. */
+enum lora_place {
+	LORA_UNTOLD,		/* it tells of no adapters */
+	LORA_AWAY,
+	LORA_AWAY_ROOM,		/* not there, and there is room for one more */
+	LORA_AWAITED,
+	LORA_AWAITED_ROOM,
+	LORA_IN_USE,
+};
+
 /* Could it take one more? One that named more than we keep is taken to be full. */
 static inline bool lora_has_room(const struct lora_set *set)
 {
 	return set->n < set->max && !set->is_cut;
+}
+
+/* `set` may be NULL. */
+static inline enum lora_place lora_place(const struct lora_set *set, uint64_t name)
+{
+	enum lora_state state;
+
+	if (set == NULL)
+		return LORA_UNTOLD;
+	state = lora_find(set, name);
+	if (state == LORA_RUNNING)
+		return LORA_IN_USE;
+	return (state == LORA_WAITING ? LORA_AWAITED : LORA_AWAY) +
+	    lora_has_room(set);
 }

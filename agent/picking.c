@@ -125,18 +125,22 @@ bool picking_match(struct picking *p)
 static bool init_columns(struct picking *p, size_t n)
 {
 	const struct profile *profile = p->profile;
-	bool wants_live = false, wants_pace = false;
+	bool wants_live = false, wants_pace = false, wants_lora = false;
 
 	for (size_t k = 0; k < profile->n_scorers; k++) {
 		wants_live |= profile->scorers[k].scorer->wants_live;
 		wants_pace |= profile->scorers[k].scorer->wants_pace;
+		wants_lora |= profile->scorers[k].scorer->wants_lora;
 	}
 	p->live = (struct live_columns){ 0 };
 	p->pace = (struct pace_columns){ 0 };
+	p->lora = (struct lora_columns){ 0 };
 	return told_columns_init(&p->told, p->arena, n) &&
 	    (!(wants_live | wants_pace) ||
 		live_columns_init(&p->live, p->arena, n)) &&
-	    (!wants_pace || pace_columns_init(&p->pace, p->arena, n));
+	    (!wants_pace || pace_columns_init(&p->pace, p->arena, n)) &&
+	    (!wants_lora || p->choice.view->extras == NULL ||
+		lora_columns_init(&p->lora, p->arena, n));
 }
 
 /* Arrays of its own: what it came to must outlive the next one. */
@@ -164,6 +168,7 @@ static void begin_anew(struct picking *p)
 	p->choice.told = (struct told_columns){ 0 };
 	p->choice.live = (struct live_columns){ 0 };
 	p->choice.pace = (struct pace_columns){ 0 };
+	p->choice.lora = (struct lora_columns){ 0 };
 	if (p->is_plain)
 		return;
 	memcpy(p->rows, p->all_rows, p->n_all * sizeof(*p->rows));
@@ -186,9 +191,12 @@ static void gather(struct picking *p)
 		live_columns_fill(&p->live, &p->choice);
 	if (p->pace.rate != NULL)
 		pace_columns_fill(&p->pace, &p->choice);
+	if (p->lora.place != NULL)
+		lora_columns_fill(&p->lora, &p->choice);
 	p->choice.told = p->told;
 	p->choice.live = p->live;
 	p->choice.pace = p->pace;
+	p->choice.lora = p->lora;
 }
 
 /* Those that stay move up. */

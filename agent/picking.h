@@ -29,6 +29,7 @@ struct picking {
 	struct told_columns told;
 	struct live_columns live;
 	struct pace_columns pace;	/* NULLs: no scorer wants them */
+	struct lora_columns lora;	/* the same */
 	float *scores, *score;
 	bool *keep;
 	/* Everybody, what a run begins with. */

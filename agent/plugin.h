@@ -45,6 +45,12 @@ struct pace_columns {
 	float usual_rate, usual_serve_ms;	/* averages of those learned; 0: none is */
 };
 
+/* How each stands to the LoRA adapter that the request names. */
+struct lora_columns {
+	uint8_t *place;		/* enum lora_place */
+	uint32_t *max;		/* adapters that fit at once; 0: not told */
+};
+
 /*
  * The candidates for one request, and what is known of each right now. Loops
  * that write go over a copy: the compiler cannot know that they do not write here.
@@ -63,6 +69,7 @@ struct choice {
 	struct told_columns told;
 	struct live_columns live;
 	struct pace_columns pace;
+	struct lora_columns lora;	/* nor where no engine tells of adapters */
 };
 
 /* `params` is what the rows decoded into; NULL where there are none. */
@@ -86,6 +93,7 @@ struct scorer {
 	const struct conf_table *params;
 	bool wants_live;	/* asks for what live_columns have */
 	bool wants_pace;	/* of pace_columns too, and only asked with them all */
+	bool wants_lora;	/* for what lora_columns have */
 	void (*score)(const struct choice *c, const void *params, float *out);
 	/* As of a filter. */
 	void (*picked)(const struct choice *c, const void *params,

@@ -225,15 +225,17 @@ static bool has_lora(const struct choice *c)
 static void add_loads(const struct choice *choice, float once_ms, float *out)
 {
 	const struct choice c = *choice;
-	const struct endpoint_extras *extras = c.view->extras;
 	uint64_t adapter = lora_spelled(c.request->model);
 
 	for (size_t i = 0; i < c.n; i++) {
-		const struct lora_set *set = extras[c.rows[i]].lora;
+		enum lora_place place = choice_lora(&c, adapter, i);
+		uint32_t max;
 
-		if (set != NULL && set->max > 0 &&
-		    lora_find(set, adapter) == LORA_ABSENT)
-			out[i] += load_ms(&c, i, set->max, adapter, once_ms);
+		if (place != LORA_AWAY && place != LORA_AWAY_ROOM)
+			continue;
+		max = choice_lora_max(&c, i);
+		if (max > 0)
+			out[i] += load_ms(&c, i, max, adapter, once_ms);
 	}
 }
 
@@ -288,6 +290,7 @@ const struct scorer scorer_expected_ttft = {
 	.name = "expected-ttft-scorer",
 	.params = &table,
 	.wants_pace = true,
+	.wants_lora = true,
 	.score = ttft_score,
 	.picked = ttft_picked,
 };

@@ -14,16 +14,11 @@
 #include "lora.h"
 #include "request.h"
 
-static float score_of(const struct lora_set *set, uint64_t adapter)
-{
-	enum lora_state state = lora_find(set, adapter);
-
-	if (state == LORA_RUNNING)
-		return 1.0f;
-	if (lora_has_room(set))
-		return 0.8f;
-	return state == LORA_WAITING ? 0.6f : 0.0f;
-}
+static const float worth[] = {
+	[LORA_UNTOLD] = 0.0f, [LORA_AWAY] = 0.0f, [LORA_AWAITED] = 0.6f,
+	[LORA_AWAY_ROOM] = 0.8f, [LORA_AWAITED_ROOM] = 0.8f,
+	[LORA_IN_USE] = 1.0f,
+};
 
 static void lora_affinity_score(const struct choice *choice,
     const void *params, float *out)
@@ -33,10 +28,9 @@ static void lora_affinity_score(const struct choice *choice,
 
 	(void)params;
 	for (size_t i = 0; i < c.n; i++) {
-		const struct lora_set *set = endpoint_lora(c.view, c.rows[i]);
+		float score = worth[choice_lora(&c, adapter, i)];
 
-		out[i] = set != NULL && choice_fresh(&c, i) ?
-		    score_of(set, adapter) : 0.0f;
+		out[i] = choice_fresh(&c, i) ? score : 0.0f;
 	}
 }
 
@@ -44,5 +38,6 @@ const struct scorer scorer_lora_affinity = {
 	.name = "lora-affinity-scorer",
 	.differs = "an adapter that vLLM lists twice is counted once; stale "
 	    "numbers score 0",
+	.wants_lora = true,
 	.score = lora_affinity_score,
 };

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "arena.h"
@@ -78,6 +79,77 @@ static void test_columns_say_what_the_endpoints_do(void **state)
 	}
 }
 
+/* Sets of four names at most, of six: so that the one asked for is in some. */
+static void random_set(struct lora_set *set, struct rng *rng)
+{
+	*set = (struct lora_set){ .max = rng_below(rng, 6),
+		.is_cut = rng_below(rng, 8) == 0 };
+	for (uint64_t name = 0; name < 6 && set->n < 4; name++)
+		if (rng_below(rng, 2) == 0)
+			set->names[set->n++] = lora_spelled(
+			    (struct span){ &"abcdef"[name], 1 });
+	set->n_running = (uint8_t)rng_below(rng, set->n + 1u);
+}
+
+static enum lora_place place_by_parts(const struct lora_set *set, uint64_t name)
+{
+	bool has_room = lora_has_room(set);
+
+	switch (lora_find(set, name)) {
+	case LORA_RUNNING:
+		return LORA_IN_USE;
+	case LORA_WAITING:
+		return has_room ? LORA_AWAITED_ROOM : LORA_AWAITED;
+	default:
+		return has_room ? LORA_AWAY_ROOM : LORA_AWAY;
+	}
+}
+
+static void test_adapters_are_where_the_engines_say(void **state)
+{
+	struct endpoint_extras extras[N] = { { NULL, NULL } };
+	struct lora_set *sets[N];
+	struct rng rng = { 3 };
+	uint32_t seen = 0;
+
+	(void)state;
+	request.model = span_of("c");
+	pool.view.extras = extras;
+	for (size_t i = 0; i < N; i++)
+		assert_non_null(sets[i] = malloc(lora_bytes(4)));
+	for (int round = 0; round < 200; round++) {
+		struct choice bare = random_choice(&rng), c = bare;
+		uint64_t name = lora_spelled(request.model);
+
+		for (size_t i = 0; i < N; i++) {
+			random_set(sets[i], &rng);
+			extras[i].lora = rng_below(&rng, 5) == 0 ? NULL :
+			    sets[i];
+		}
+		assert_true(lora_columns_init(&c.lora, arena, N));
+		lora_columns_fill(&c.lora, &bare);
+		for (size_t i = 0; i < N; i++) {
+			const struct lora_set *set = extras[rows[i]].lora;
+			enum lora_place place = choice_lora(&c, name, i);
+
+			assert_int_equal(place, set == NULL ? LORA_UNTOLD :
+			    place_by_parts(set, name));
+			assert_int_equal(choice_lora(&bare, name, i), place);
+			seen |= 1u << place;
+			if (set == NULL)
+				continue;
+			assert_int_equal(choice_lora_max(&c, i), set->max);
+			assert_int_equal(choice_lora_max(&bare, i), set->max);
+		}
+		arena_reset(arena);
+	}
+	assert_int_equal(seen, (1u << (LORA_IN_USE + 1)) - 1);
+	for (size_t i = 0; i < N; i++)
+		free(sets[i]);
+	pool.view.extras = NULL;
+	request.model = (struct span){ NULL, 0 };
+}
+
 static void test_a_sum_does_not_wrap(void **state)
 {
 	(void)state;
@@ -121,11 +193,13 @@ static void test_without_memory_there_are_none(void **state)
 	struct arena *small = arena_new(256, 256);
 	struct told_columns told;
 	struct live_columns live;
+	struct lora_columns lora;
 
 	(void)state;
 	assert_non_null(small);
 	assert_false(told_columns_init(&told, small, 1 << 20));
 	assert_false(live_columns_init(&live, small, 1 << 20));
+	assert_false(lora_columns_init(&lora, small, 1 << 20));
 	arena_free(small);
 }
 
@@ -151,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		unit(test_columns_say_what_the_endpoints_do),
+		unit(test_adapters_are_where_the_engines_say),
 		unit(test_a_sum_does_not_wrap),
 		unit(test_the_fewest_are_the_best_of_those_that_are_fresh),
 		unit(test_without_memory_there_are_none),
