@@ -238,9 +238,12 @@ CLONED_FOR_AVX2 static void chunk_score(const struct chunk *chunk, const struct 
     float *out)
 {
 	const struct scale s = *scale;
+	const double *values = chunk->values;
+	size_t n = chunk->n;
 
-	for (size_t k = 0; k < chunk->n; k++)
-		out[chunk->first + k] = scored(chunk->values[k], &s);
+	out += chunk->first;
+	for (size_t k = 0; k < n; k++)
+		out[k] = scored(values[k], &s);
 }
 
 static void attribute_score(const struct choice *c, const void *params,
