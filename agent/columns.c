@@ -101,13 +101,6 @@ void lora_columns_fill(const struct lora_columns *l,
 
 /* ---- paces ---- */
 
-static inline float learned(const struct ewma *e)
-{
-	float value = ewma_get(e);
-
-	return value > 0.0f ? value : 0.0f;
-}
-
 static inline float busy_ms(const struct endpoint_pace *pace, int64_t now_ms)
 {
 	int64_t left = atomic_load_explicit(&pace->busy_until_ms,
@@ -151,8 +144,8 @@ void pace_columns_fill(struct pace_columns *p, const struct choice *choice)
 		const struct endpoint_pace *from =
 		    &paces[choice_stats(&c, i)->slot];
 
-		to.rate[i] = learned(&from->prefill_rate);
-		to.serve_ms[i] = learned(&from->serve_us) / 1000.0f;
+		to.rate[i] = ewma_or_zero(&from->prefill_rate);
+		to.serve_ms[i] = ewma_or_zero(&from->serve_us) / 1000.0f;
 		to.batch[i] = (float)atomic_load_explicit(&from->batch,
 		    memory_order_relaxed);
 		to.busy_ms[i] = busy_ms(from, c.now_ms);

@@ -21,15 +21,28 @@ struct ewma {
 /* `sample` is finite and not negative. */
 void ewma_add(struct ewma *e, float sample, int64_t now_ms);
 
-/* Negative while there was no sample. Inline: asked of every endpoint for a pick. */
-static inline float ewma_get(const struct ewma *e)
+static inline float ewma_of_word(uint64_t word)
 {
-	uint64_t word = atomic_load_explicit(&e->word, memory_order_relaxed);
 	uint32_t bits = (uint32_t)(word >> 32);
 	float value;
 
 	memcpy(&value, &bits, sizeof(value));
-	return word == 0 ? -1.0f : value;
+	return value;
+}
+
+/* Negative while there was no sample. Inline: asked of every endpoint for a pick. */
+static inline float ewma_get(const struct ewma *e)
+{
+	uint64_t word = atomic_load_explicit(&e->word, memory_order_relaxed);
+
+	return word == 0 ? -1.0f : ewma_of_word(word);
+}
+
+/* 0 while there was no sample. */
+static inline float ewma_or_zero(const struct ewma *e)
+{
+	return ewma_of_word(atomic_load_explicit(&e->word,
+	    memory_order_relaxed));
 }
 
 void ewma_reset(struct ewma *e);

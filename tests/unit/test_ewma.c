@@ -74,7 +74,7 @@ static void test_none_is_told_from_zero(void **state)
 	struct ewma e = { 0 };
 
 	(void)state;
-	assert_true(ewma_get(&e) < 0);
+	assert_true(ewma_get(&e) < 0 && ewma_or_zero(&e) == 0);
 	for (int64_t at_ms = 0; at_ms <= 1LL << 33; at_ms += 1LL << 31) {
 		ewma_add(&e, 0, at_ms);
 		assert_true(ewma_get(&e) == 0);
@@ -82,6 +82,7 @@ static void test_none_is_told_from_zero(void **state)
 		assert_true(ewma_get(&e) < 0);
 	}
 	ewma_add(&e, 5, 100);
+	assert_true(ewma_or_zero(&e) == 5);
 	ewma_reset(&e);
 	ewma_add(&e, 3, 101);
 	assert_true(ewma_get(&e) == 3);
