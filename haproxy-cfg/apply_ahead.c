@@ -5,8 +5,8 @@
  * the worker has as they are wanted. All that is so is found out before the first
  * command. Whatever else there is to do (a changed entry, what has to go, the files)
  * comes with the whole, from apply_output(), which finds these entries in the model as
- * if they had always been there. Until then apply.pending says that worker and files
- * differ.
+ * if they had always been there. Whoever comes after us reads the worker's maps, and
+ * finds them too.
  */
 #include <stdio.h>
 #include <string.h>

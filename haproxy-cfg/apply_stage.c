@@ -88,6 +88,7 @@ bool apply_take_staged(struct apply *a)
 	} else {
 		apply_say(a, APPLY_FAILED, strerror(-s->result));
 		output_free(o);
+		a->is_staged = false;	/* `current` may name it all the same */
 	}
 	buf_fini(&s->said);
 	return s->result == 0;

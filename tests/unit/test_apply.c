@@ -17,6 +17,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -568,6 +569,28 @@ static void test_who_ends_amid_leaves_no_mark(void **state)
 	expect(s, "b.example.com", "/", "", "404");
 }
 
+/* `current` was named already: what is wanted again is not what it has. */
+static void test_what_failed_behind_the_files_is_written_anew(void **state)
+{
+	struct stage *s = *state;
+	char path[128], command[256];
+
+	start(s);
+	plans_match(&s->plans, "b.example.com", PLAN_PATH_PREFIX, "/",
+	    plans_rule(&s->plans, "b"));
+	assert_applied(s, false);
+	snprintf(path, sizeof(path), "%s/apply.pending", s->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	s->plans.listeners[0].n_matches--;
+	assert_int_equal(apply_now(s), APPLY_FAILED);
+	assert_int_equal(rmdir(path), 0);
+	s->plans.listeners[0].n_matches++;
+	assert_applied(s, false);
+	snprintf(command, sizeof(command),
+	    "grep -q b.example.com %s/current/host.map", s->dir);
+	assert_int_equal(system(command), 0);
+}
+
 static bool is_written_to(int notify)
 {
 	char bytes[4096];
@@ -917,6 +940,7 @@ int main(void)
 		STAGED(test_a_successor_converges),
 		STAGED(test_a_slow_worker_leaves_a_change_unfinished),
 		STAGED(test_who_ends_amid_leaves_no_mark),
+		STAGED(test_what_failed_behind_the_files_is_written_anew),
 		STAGED(test_nothing_due_writes_nothing),
 		STAGED(test_a_worker_that_somebody_changed_is_mended),
 		STAGED(test_what_is_ahead_has_traffic_then_the_whole_comes),
