@@ -183,7 +183,7 @@ void prefix_remove(struct prefix_index *p, struct holder *h, uint32_t id)
 	store(&p->postings[id].chain, p->free_list);
 	p->free_list = id;
 	p->n_used--;
-	h->count--;
+	store(&h->count, prefix_load(&h->count) - 1);
 }
 
 /* Drops the endpoint's least recent block: one without children, see prefix.h. */
@@ -201,10 +201,23 @@ void prefix_evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
 
 uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h)
 {
-	uint32_t share = p->n_joined > 0 ? p->n_postings / p->n_joined :
+	uint32_t n_joined = prefix_load(&p->n_joined);
+	uint32_t capacity = prefix_load(&h->capacity);
+	uint32_t share = n_joined > 0 ? p->n_postings / n_joined :
 	    p->n_postings;
 
-	return h->capacity < share ? h->capacity : share;
+	return capacity < share ? capacity : share;
+}
+
+uint32_t prefix_room(const struct prefix_index *p, uint16_t slot)
+{
+	const struct holder *h = &p->holders[slot];
+	uint32_t limit, count;
+
+	must(slot < p->n_slots);
+	limit = prefix_limit(p, h);
+	count = prefix_load(&h->count);
+	return limit > count ? limit - count : 0;
 }
 
 /*
@@ -258,7 +271,7 @@ uint32_t prefix_add(struct prefix_index *p, struct holder *h,
 	store(head, id);
 	if (p->kin != NULL)
 		kin_link(p, id, parent);
-	h->count++;
+	store(&h->count, prefix_load(&h->count) + 1);
 	return id;
 }
 

@@ -14,8 +14,9 @@
  * chain, so where two blocks have equally many, so has all between them; a match
  * looks at O(log n) blocks where holders agree, not at all n.
  *
- * Threads: prefix_match() takes no lock and may run beside anything; under a race it
- * may miss or overrate a block, never leave its memory. All else takes the one lock.
+ * Threads: prefix_match() and prefix_room() take no lock and may run beside anything;
+ * under a race a match may miss or overrate a block, never leave its memory. All else
+ * takes the one lock.
  */
 #pragma once
 
@@ -132,6 +133,9 @@ uint32_t prefix_export(struct prefix_index *p, uint16_t slot,
  */
 uint32_t prefix_import(struct prefix_index *p, uint16_t slot,
     const struct prefix_block *blocks, uint32_t n);
+
+/* Blocks that the endpoint may yet take before one of its own must go. No lock. */
+uint32_t prefix_room(const struct prefix_index *p, uint16_t slot);
 
 /* Blocks held now by one endpoint, and by all. */
 uint32_t prefix_count(struct prefix_index *p, uint16_t slot);

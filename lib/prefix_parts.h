@@ -36,7 +36,7 @@ struct journal {
 
 struct holder {			/* one endpoint */
 	uint32_t newest, oldest;
-	uint32_t count, capacity;
+	_Atomic uint32_t count, capacity;	/* prefix_room() looks, unlocked */
 	bool joined;
 	bool has_answers;		/* since it was last empty */
 	struct journal *journal;	/* NULL: nobody follows it */
@@ -55,7 +55,7 @@ struct prefix_index {
 	_Atomic uint32_t n_waiting;	/* for the lock: whom prefix_shrink.c lets in */
 	pthread_mutex_t lock;		/* guards all below, and every write above */
 	struct holder *holders;
-	uint32_t n_joined;
+	_Atomic uint32_t n_joined;	/* as `count` */
 	uint32_t free_list, n_touched, n_used;
 	uint32_t steal_at;		/* the slot to be robbed next */
 };
