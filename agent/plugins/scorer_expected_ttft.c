@@ -11,12 +11,19 @@
  *	n	requests there: booked, or running and queued as last told, if more
  *	c	requestCostMs: of two alike the one with fewer requests decodes faster
  *
+ * Where nobody is and the prompt fits without anything else going, what others have of
+ * it costs 1 / spreadFactor: so a prompt that many ask for gets to idle endpoints before
+ * those that have it are full, and nobody pays more than that many times the wait (as
+ * who rents skis for what they cost to buy: Karlin et al., Competitive Snoopy Caching,
+ * Algorithmica 3, 1988). Scores tell of it only where such a one comes first by it.
+ *
  * rate, batch and serve are learned, each endpoint's own (live.h, struct endpoint_pace):
  * rate from first tokens, where little was ahead: tokens / (TTFT - that of a prompt that
- * is cached); who is not far from the average is taken to be as fast as that; batch from pages that
- * show a queue; serve from first tokens to ends (serveMs before the first). So it works from
- * nothing but HAProxy's lines, and needs `feedback:`. Without it what is queued counts
- * as prompts like this one, and the rate is peakPrefillThroughput.
+ * is cached); who is not far from the average is taken to be as fast as that; batch from
+ * pages that show a queue, else the others' average, unless its page shows more; serve
+ * from first tokens to ends (serveMs before the first). So it works from nothing but
+ * HAProxy's lines, and needs `feedback:`. Without it what is queued counts as prompts
+ * like this one, and the rate is peakPrefillThroughput.
  *
  * Engines list adapters that run, not those that are loaded and idle; so we remember
  * where each was sent last, as many as the engine says fit.
@@ -29,15 +36,19 @@
  */
 #include "plugins/plugins.h"
 
+#include <float.h>
+
 #include "clones.h"
 #include "columns.h"
 #include "conf.h"
 #include "lora.h"
 #include "must.h"
+#include "plugins/float_bits.h"
+#include "prefix.h"
 #include "request.h"
 
 struct ttft_params {
-	float peak_rate, load_ms, request_ms, serve_ms;
+	float peak_rate, load_ms, request_ms, serve_ms, spread;
 };
 
 #define PARAM(field) offsetof(struct ttft_params, field)
@@ -55,6 +66,10 @@ static const struct conf_row rows[] = {
 	{ .key = "serveMs", .decode = conf_fraction, .preset = "1000",
 	  .offset = PARAM(serve_ms),
 	  .help = "from a first token to the end, until it is learned" },
+	{ .key = "spreadFactor", .decode = conf_fraction, .preset = "1.5",
+	  .min = 1, .offset = PARAM(spread),
+	  .help = "times longer an idle endpoint may take, to have the prompt "
+		  "too" },
 };
 
 static const struct conf_table table = {
@@ -70,7 +85,9 @@ static const float noise = 1.5f;	/* a rate that differs by less is the same */
 /* The same for all candidates. */
 struct question {
 	struct prompt_size prompt;
-	float usual_rate, high_rate, low_rate, usual_serve_ms, request_ms;
+	float usual_rate, high_rate, low_rate, usual_serve_ms, usual_batch;
+	float request_ms;
+	float spared;	/* of what an idle endpoint computes again */
 };
 
 static float or_preset(float value, float preset)
@@ -88,7 +105,9 @@ static struct question question_of(const struct choice *c,
 		.low_rate = usual / noise,
 		.usual_serve_ms = or_preset(c->pace.usual_serve_ms,
 		    p->serve_ms),
-		.request_ms = p->request_ms };
+		.usual_batch = c->pace.usual_batch,
+		.request_ms = p->request_ms,
+		.spared = 1.0f - 1.0f / p->spread };
 }
 
 /*
@@ -155,11 +174,21 @@ static inline float ahead_ms(const struct choice *c, const struct work *w,
 	return w->is_booked ? left : most;
 }
 
+/* Its own, once it has been seen full; 0: as many as there are. */
+static inline float batch_of(const struct choice *c, const struct question *q,
+    size_t i)
+{
+	float own = c->pace.batch[i], running = count_of(c->told.running[i]);
+	float assumed = running > q->usual_batch ? 0.0f : q->usual_batch;
+
+	return own > 0.0f ? own : assumed;
+}
+
 /* With a batch that is full though nobody has left yet, others tell how long it takes. */
 static inline float place_ms(const struct choice *c, const struct question *q,
     const struct work *w, size_t i)
 {
-	float batch = c->pace.batch[i], serve_ms = c->pace.serve_ms[i];
+	float batch = batch_of(c, q, i), serve_ms = c->pace.serve_ms[i];
 	float waits = w->requests - batch + 1.0f;
 	float ms = (serve_ms > 0.0f ? serve_ms : q->usual_serve_ms) * waits /
 	    greater(batch, 1.0f);
@@ -168,8 +197,8 @@ static inline float place_ms(const struct choice *c, const struct question *q,
 }
 
 /* A loop of its own, without a branch: the compiler makes four of each step at once. */
-CLONED_FOR_AVX2 static void expect_all(const struct choice *choice, const struct question *question,
-    float *restrict out)
+CLONED_FOR_AVX2 static void expect_all(const struct choice *choice,
+    const struct question *question, float *restrict out)
 {
 	const struct choice c = *choice;
 	const struct question q = *question;
@@ -184,6 +213,8 @@ CLONED_FOR_AVX2 static void expect_all(const struct choice *choice, const struct
 		    w.requests * q.request_ms;
 	}
 }
+
+/* ---- adapters ---- */
 
 /* What we remember, of as many as fit: is it there, and would another have to go? */
 struct adapters {
@@ -239,6 +270,78 @@ static void add_loads(const struct choice *choice, float once_ms, float *out)
 	}
 }
 
+/* ---- where nobody is ---- */
+
+/* In milliseconds; where somebody is: 0. `least` is computed wherever it goes. */
+static inline float spared_ms(const struct choice *c, const struct question *q,
+    float least, size_t i)
+{
+	float own = choice_uncached(c, q->prompt, i);
+	struct work w = work_at(c, own, i);
+	float again = (own - least) * 1000.0f / rate_of(q, c->pace.rate[i]);
+
+	return w.requests > 0.0f ? 0.0f : q->spared * again;
+}
+
+struct least {
+	float uncached, ms;
+};
+
+/* Neither is ever negative: bits are in the same order. */
+CLONED_FOR_AVX2 static struct least find_least(const struct choice *choice,
+    struct prompt_size prompt, const float *ms)
+{
+	const struct choice c = *choice;
+	uint32_t uncached = float_bits(FLT_MAX), soonest = uncached;
+
+	for (size_t i = 0; i < c.n; i++) {
+		uint32_t own = float_bits(choice_uncached(&c, prompt, i));
+		uint32_t one = float_bits(ms[i]);
+
+		uncached = own < uncached ? own : uncached;
+		soonest = one < soonest ? one : soonest;
+	}
+	return (struct least){ bits_float(uncached), bits_float(soonest) };
+}
+
+/* Mostly nobody: then that is all. */
+CLONED_FOR_AVX2 static bool may_any_spare(const struct choice *choice,
+    const struct question *question, struct least least, const float *ms)
+{
+	const struct choice c = *choice;
+	const struct question q = *question;
+	uint32_t any = 0;
+
+	for (size_t i = 0; i < c.n; i++)
+		any |= ms[i] - spared_ms(&c, &q, least.uncached, i) <
+		    least.ms;
+	return any != 0;
+}
+
+static bool has_room(const struct choice *c, struct prompt_size prompt,
+    size_t i)
+{
+	float own = choice_uncached(c, prompt, i) / prompt.block;
+
+	return (float)prefix_room(c->view->prefix, choice_stats(c, i)->slot) >=
+	    own;
+}
+
+static void spare_idle(const struct choice *c, const struct question *q,
+    float *ms)
+{
+	struct least least = find_least(c, q->prompt, ms);
+
+	if (!may_any_spare(c, q, least, ms))
+		return;
+	for (size_t i = 0; i < c->n; i++) {
+		float spared = spared_ms(c, q, least.uncached, i);
+
+		if (ms[i] - spared < least.ms && has_room(c, q->prompt, i))
+			ms[i] -= spared;
+	}
+}
+
 CLONED_FOR_AVX2 static void score_each(float *ms, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -255,6 +358,7 @@ static void ttft_score(const struct choice *c, const void *params, float *out)
 	expect_all(c, &q, out);
 	if (has_lora(c))
 		add_loads(c, p->load_ms, out);
+	spare_idle(c, &q, out);
 	score_each(out, c->n);
 }
 

@@ -16,6 +16,7 @@
 #include "help.h"
 #include "lora.h"
 #include "plugins/plugins.h"
+#include "prefix.h"
 #include "rng.h"
 #include "yaml.h"
 
@@ -186,6 +187,90 @@ static void test_a_full_batch_is_waited_for(void **state)
 	assert_float_equal(ms(), 300 + 1000 + 3, 0.01);
 }
 
+/* It has not been seen full; others have, at 2 and 4. Its page shows no more than 3. */
+static void test_others_tell_what_a_batch_is(void **state)
+{
+	(void)state;
+	learn_rate(1000);
+	ewma_add(&pace[0].serve_us, 600 * 1000, 1);
+	book(4, 0);
+	assert_float_equal(ms(), 1000 + 4, 0.01);
+	pace[1].batch = 2;
+	pace[2].batch = 4;
+	pool.stats[0].running = 3;
+	assert_float_equal(ms(), 2 * 600 / 3.0 + 1000 + 4, 0.01);
+	pool.stats[0].running = 4;	/* more than 3 fit, who knows how many */
+	assert_float_equal(ms(), 1000 + 4, 0.01);
+	pace[0].batch = 4;
+	assert_float_equal(ms(), 600 / 4.0 + 1000 + 4, 0.01);
+}
+
+/*
+ * Endpoint 1 has 800 of 1,000 tokens and one request there that is in prefill still;
+ * endpoint 0 has nothing, nobody, and room. At 1,000 tokens/s: 0 takes 1,000 ms, which
+ * count as 200 + 800 / 1.5 = 733.3; 1 takes 200 + 1 and what is ahead.
+ */
+static void stage_a_wait(int64_t ahead_ms)
+{
+	for (size_t i = 0; i < N; i++) {
+		ewma_add(&pace[i].prefill_rate, 1000, 1);
+		prefix_set_capacity(pool.view.prefix, pool.stats[i].slot, 100);
+	}
+	matched[1] = 50;
+	live_count_add(&pool.live[1].requests, 1);
+	live_count_add(&pool.live[1].tokens, 1000);
+	pace[1].busy_until_ms = NOW_MS + ahead_ms;
+	live_count_add(&pool.live[2].requests, 1);
+}
+
+static void test_an_idle_one_may_take_longer_than_a_wait(void **state)
+{
+	const double counted = 200 + 800 / 1.5;
+
+	(void)state;
+	stage_a_wait(540);		/* 741 ms: more than 733.3 */
+	assert_float_equal(ms(), counted, 0.01);
+	assert_float_equal(ms_by("{spreadFactor: 1}"), 1000, 0.01);
+	assert_float_equal(ms_by("{spreadFactor: 2}"), 600, 0.01);
+	pace[1].busy_until_ms = NOW_MS + 530;	/* 731: it waits there */
+	assert_float_equal(ms(), 1000, 0.01);
+	assert_float_equal(ms_by("{spreadFactor: 1.6}"), 200 + 800 / 1.6, 0.01);
+}
+
+static void test_who_is_not_idle_is_spared_nothing(void **state)
+{
+	(void)state;
+	stage_a_wait(540);
+	book(1, 0);
+	assert_float_equal(ms(), 1000 + 1, 0.01);
+	live_count_sub(&pool.live[0].requests,
+	    live_generation(&pool.live[0]), 1);
+	assert_true(ms() < 1000);
+	pool.stats[0].running = 1;	/* by another picker */
+	assert_float_equal(ms(), 1000 + 1, 0.01);
+	pool.stats[0].health = ENDPOINT_STALE;	/* its page said so long ago */
+	assert_true(ms() < 1000);
+}
+
+/* 1,000 tokens are 62.5 blocks. */
+static void test_nothing_is_to_go_for_a_prompt_that_others_have(void **state)
+{
+	uint64_t chain[38];
+	uint16_t slot;
+
+	(void)state;
+	stage_a_wait(540);
+	slot = pool.stats[0].slot;
+	for (size_t i = 0; i < 38; i++)
+		chain[i] = rng_mix(i + 1);
+	prefix_insert(pool.view.prefix, slot, chain, 37, 0);
+	assert_true(ms() < 1000);
+	prefix_insert(pool.view.prefix, slot, chain, 38, 37);
+	assert_float_equal(ms(), 1000, 0.01);
+	matched[0] = 1;			/* 61.5 are computed, in 984 ms */
+	assert_float_equal(ms(), 200 + 784 / 1.5, 0.01);
+}
+
 /* Nothing tells of ends: those that wait are taken to be like this one. */
 static void test_without_feedback_the_page_tells(void **state)
 {
@@ -297,6 +382,10 @@ int main(void)
 		TEST(test_only_who_is_far_off_is_slower_or_faster),
 		TEST(test_what_is_ahead_shrinks_with_time),
 		TEST(test_a_full_batch_is_waited_for),
+		TEST(test_others_tell_what_a_batch_is),
+		TEST(test_an_idle_one_may_take_longer_than_a_wait),
+		TEST(test_who_is_not_idle_is_spared_nothing),
+		TEST(test_nothing_is_to_go_for_a_prompt_that_others_have),
 		TEST(test_without_feedback_the_page_tells),
 		TEST(test_others_requests_count),
 		TEST(test_an_adapter_is_where_it_was_sent),
