@@ -67,7 +67,8 @@ static inline float count_all(const struct choice *choice, float *out,
 	return (float)most;
 }
 
-CLONED_FOR_AVX2 static void active_score(const struct choice *choice, const void *params, float *out)
+CLONED_FOR_AVX2 static void active_score(const struct choice *choice,
+    const void *params, float *out)
 {
 	const struct choice c = *choice;
 	const struct active_params *p = params;

@@ -234,8 +234,8 @@ static inline float scored(double value, const struct scale *s)
 	return isnan(value) ? 0.0f : share;
 }
 
-CLONED_FOR_AVX2 static void chunk_score(const struct chunk *chunk, const struct scale *scale,
-    float *out)
+CLONED_FOR_AVX2 static void chunk_score(const struct chunk *chunk,
+    const struct scale *scale, float *out)
 {
 	const struct scale s = *scale;
 	const double *values = chunk->values;

@@ -10,8 +10,8 @@
 #include "clones.h"
 #include "columns.h"
 
-CLONED_FOR_AVX2 static void kv_cache_score(const struct choice *choice, const void *params,
-    float *out)
+CLONED_FOR_AVX2 static void kv_cache_score(const struct choice *choice,
+    const void *params, float *out)
 {
 	const struct choice c = *choice;
 	(void)params;

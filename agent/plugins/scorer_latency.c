@@ -126,7 +126,8 @@ static inline float rank_sample(int32_t rank)
 }
 
 /* False: no candidate has a sample. What none has one of is 0: it binds nobody. */
-CLONED_FOR_AVX2 static bool find_best(const struct choice *choice, struct times *best)
+CLONED_FOR_AVX2 static bool find_best(const struct choice *choice,
+    struct times *best)
 {
 	const struct choice c = *choice;
 	int32_t ttft = 0, token = 0;

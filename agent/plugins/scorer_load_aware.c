@@ -31,7 +31,8 @@ static const struct conf_table table = {
 	.n_rows = sizeof(rows) / sizeof(*rows),
 };
 
-CLONED_FOR_AVX2 static void load_score(const struct choice *choice, const void *params, float *out)
+CLONED_FOR_AVX2 static void load_score(const struct choice *choice,
+    const void *params, float *out)
 {
 	const struct choice c = *choice;
 	const struct load_params *p = params;

@@ -13,8 +13,8 @@
 #include "clones.h"
 #include "columns.h"
 
-CLONED_FOR_AVX2 static void queue_score(const struct choice *c, const void *params,
-    float *out)
+CLONED_FOR_AVX2 static void queue_score(const struct choice *c,
+    const void *params, float *out)
 {
 	(void)params;
 	score_fewest(c, choice_queued, out);

@@ -39,8 +39,8 @@ static const struct conf_table table = {
 };
 
 /* Of blocks of whole tokens. Floats: exact for 16 million tokens, near beyond. */
-CLONED_FOR_AVX2 static void token_score(const struct choice *choice, const void *params,
-    float *out)
+CLONED_FOR_AVX2 static void token_score(const struct choice *choice,
+    const void *params, float *out)
 {
 	const struct token_params *p = params;
 	const struct choice c = *choice;
