@@ -25,7 +25,7 @@ enum {
 
 struct flags {
 	const char *file;
-	bool check, version, verbose, help;
+	bool check, version, verbose, help, plugins;
 };
 
 static const struct {
@@ -37,13 +37,15 @@ static const struct {
 	{ 'v', NULL, "print the version and exit" },
 	{ 'V', NULL, "log more: level debug, whatever the file says" },
 	{ 'h', NULL, "print this and every configuration key" },
+	{ 'p', NULL, "print every plugin of an EndpointPickerConfig, with its "
+		"parameters" },
 };
 
 static void print_help(FILE *out)
 {
 	fprintf(out, "epp-agent %s - picks the model server for each request that "
 	    "HAProxy asks about\n\nusage: epp-agent [-f FILE] [-c] [-v] [-V] "
-	    "[-h]\n", EPP_VERSION);
+	    "[-h] [-p]\n", EPP_VERSION);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		fprintf(out, "  -%c %-5s %s\n", rows[i].letter,
 		    rows[i].argument != NULL ? rows[i].argument : "",
@@ -58,7 +60,7 @@ static bool parse_argv(struct flags *f, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "f:cvVh")) != -1)
+	while ((c = getopt(argc, argv, "f:cvVhp")) != -1)
 		switch (c) {
 		case 'f':
 			f->file = optarg;
@@ -75,6 +77,9 @@ static bool parse_argv(struct flags *f, int argc, char **argv)
 		case 'h':
 			f->help = true;
 			break;
+		case 'p':
+			f->plugins = true;
+			break;
 		default:
 			return false;
 		}
@@ -82,6 +87,18 @@ static bool parse_argv(struct flags *f, int argc, char **argv)
 		return true;
 	fprintf(stderr, "epp-agent: unexpected argument '%s'\n", argv[optind]);
 	return false;
+}
+
+/* False: it is asked to work. */
+static bool print_asked(const struct flags *f)
+{
+	if (f->help)
+		print_help(stdout);
+	else if (f->plugins)
+		picker_config_print_help(stdout);
+	else if (f->version)
+		printf("epp-agent %s\n", EPP_VERSION);
+	return f->help || f->plugins || f->version;
 }
 
 static struct options *load(const struct flags *f)
@@ -105,13 +122,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "epp-agent: try -h\n");
 		return EXIT_FAILURE;
 	}
-	if (f.help || f.version) {
-		if (f.help)
-			print_help(stdout);
-		else
-			printf("epp-agent %s\n", EPP_VERSION);
+	if (print_asked(&f))
 		return EXIT_SUCCESS;
-	}
 	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	o = load(&f);
 	if (o == NULL)

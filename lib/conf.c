@@ -341,7 +341,7 @@ int conf_list(const struct conf_input *in, const struct conf_row *row,
 	return decode_entries(in, row, c, n, array);
 }
 
-static void print_rows(FILE *out, const struct conf_table *table,
+void conf_print_help(FILE *out, const struct conf_table *table,
     const char *prefix)
 {
 	for (size_t i = 0; i < table->n_rows; i++) {
@@ -354,16 +354,12 @@ static void print_rows(FILE *out, const struct conf_table *table,
 
 		snprintf(name, sizeof(name), "%s%s%s", prefix, row->key,
 		    is_list ? "[]" : "");
-		fprintf(out, "  %-40s %-16s %s\n", name, preset, row->help);
+		fprintf(out, "  %-40s %-16s %s\n", name, preset,
+		    row->help != NULL ? row->help : "");
 		if (!is_section)
 			continue;
 		snprintf(name, sizeof(name), "%s%s%s.", prefix, row->key,
 		    is_list ? "[]" : "");
-		print_rows(out, row->table, name);
+		conf_print_help(out, row->table, name);
 	}
-}
-
-void conf_print_help(FILE *out, const struct conf_table *table)
-{
-	print_rows(out, table, "");
 }

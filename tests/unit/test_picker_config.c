@@ -1661,6 +1661,33 @@ static void test_every_line_may_be_missing(void **state)
 	assert_true(n_good > 10 && n_bad > 10);
 }
 
+static void test_every_plugin_is_printed_with_its_parameters(void **state)
+{
+	static const char *const lines[] = {
+		"filter: decode-filter\n", "scorer: token-load-scorer\n",
+		"picker: max-score-picker\n", "decider: always-disagg-pd-decider\n",
+		"profile handler: data-parallel-profile-handler\n"
+		"  primaryPort                              8000 ",
+		"other: approx-prefix-cache-producer\n"
+		"  autoTune                                 true ",
+		"  spreadFactor                             1.5 ",
+		"  algorithm.normalization.fixedRange.min   0 ",
+	};
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	picker_config_print_help(out);
+	fclose(out);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		if (strstr(text, lines[i]) == NULL)
+			fail_msg("%s: not in\n%s", lines[i], text);
+	assert_null(strstr(text, "predicted-latency-producer"));
+	assert_null(strstr(text, "(null)"));
+	free(text);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -1719,6 +1746,7 @@ int main(void)
 		cmocka_unit_test(test_too_little_memory_is_a_fault),
 		cmocka_unit_test(test_every_truncation_is_taken_or_a_fault),
 		cmocka_unit_test(test_every_line_may_be_missing),
+		cmocka_unit_test(test_every_plugin_is_printed_with_its_parameters),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
