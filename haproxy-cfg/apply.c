@@ -99,7 +99,7 @@ int apply_make_room(struct apply *a, size_t bytes)
 	return apply_send(a);
 }
 
-/* ---- the mark of unfinished business ------------------------------------------------- */
+/* ---- the mark of unfinished business ------------------------------------- */
 
 /*
  * There while the worker is being changed. Found by the next of us, it says that
@@ -124,7 +124,21 @@ int apply_mark(struct apply *a)
 	return 0;
 }
 
-static int64_t entries_due_ms(const struct apply *a);
+/* -1: no entry is unwanted. */
+static int64_t entries_due_ms(const struct apply *a)
+{
+	int64_t due = -1;
+
+	for (size_t m = 0; m < OUTPUT_N_MAPS; m++)
+		for (size_t i = 0; i < a->running.maps[m].n; i++) {
+			int64_t since = a->running.maps[m].items[i].unwanted_ms;
+
+			if (since > 0 && (due < 0 ||
+			    since + APPLY_GRACE_MS < due))
+				due = since + APPLY_GRACE_MS;
+		}
+	return due;
+}
 
 /*
  * The mark says nothing any more, and goes with what else nobody waits for; but entries
@@ -144,7 +158,7 @@ static bool is_marked(const struct apply *a)
 	return !a->is_done && access(path, F_OK) == 0;
 }
 
-/* ---- reports --------------------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------- */
 
 void apply_say(struct apply *a, enum apply_result result, const char *text)
 {
@@ -159,7 +173,7 @@ static void describe(const struct output *o, char text[RUNTIME_NAME_BYTES])
 	    o->shape);
 }
 
-/* ---- the worker --------------------------------------------------------------------------- */
+/* ---- the worker ---------------------------------------------------------- */
 
 /* Who answers, and whether the model is of it. */
 static int look(struct apply *a, char description[RUNTIME_NAME_BYTES])
@@ -288,23 +302,7 @@ static void leave_files(struct apply *a, int why)
 	    err == 0 ? text : strerror(-err));
 }
 
-/* ---- what nobody wants any more ------------------------------------------------------- */
-
-/* -1: no entry is unwanted. */
-static int64_t entries_due_ms(const struct apply *a)
-{
-	int64_t due = -1;
-
-	for (size_t m = 0; m < OUTPUT_N_MAPS; m++)
-		for (size_t i = 0; i < a->running.maps[m].n; i++) {
-			int64_t since = a->running.maps[m].items[i].unwanted_ms;
-
-			if (since > 0 && (due < 0 ||
-			    since + APPLY_GRACE_MS < due))
-				due = since + APPLY_GRACE_MS;
-		}
-	return due;
-}
+/* ---- what nobody wants any more ------------------------------------------ */
 
 /* While apply_ahead() changes the model, which is not looked at here. */
 void apply_tidy(struct apply *a)
@@ -355,7 +353,7 @@ static int remove_rest(struct apply *a)
 	return err;
 }
 
-/* ---- from what is to what is wanted ----------------------------------------------------- */
+/* ---- from what is to what is wanted -------------------------------------- */
 
 static void converge(struct apply *a, bool can_change)
 {
@@ -426,7 +424,7 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 	must(apply_end(a, now_ms, r));
 }
 
-/* ---- later ----------------------------------------------------------------------------- */
+/* ---- later --------------------------------------------------------------- */
 
 static int64_t rest_due_ms(const struct apply *a)
 {
@@ -472,7 +470,7 @@ void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 	}
 }
 
-/* ---- what if ----------------------------------------------------------------------------- */
+/* ---- what if ------------------------------------------------------------- */
 
 /* The first section that the worker has not, or why else not. */
 static void say_why(struct apply *a, const struct output *o,

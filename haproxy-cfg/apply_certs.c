@@ -77,7 +77,7 @@ static bool wants_line(const struct output *o, const struct running_cert *c)
 	return false;
 }
 
-/* ---- what is new -------------------------------------------------------------------- */
+/* ---- what is new --------------------------------------------------------- */
 
 static int load_cert(struct apply *a, const char *name)
 {
@@ -167,7 +167,7 @@ int apply_certs_add(struct apply *a)
 	return err;
 }
 
-/* ---- what is old -------------------------------------------------------------------- */
+/* ---- what is old --------------------------------------------------------- */
 
 static int remove_line(struct apply *a, size_t at)
 {

@@ -81,7 +81,7 @@ static void put_path(struct apply *a, enum output_map_name map)
 	    output_map_files[map]);
 }
 
-/* ---- payloads: an empty line ends them, exactly one, by apply_send() ------------ */
+/* ---- payloads: an empty line ends them, exactly one, by apply_send() ----- */
 
 static void begin_payload(struct apply *a, enum output_map_name map,
     long version)
@@ -155,7 +155,7 @@ static int set_pair(struct apply *a, enum output_map_name map,
 	return 0;
 }
 
-/* ---- versions -------------------------------------------------------------------- */
+/* ---- versions ------------------------------------------------------------ */
 
 static int prepare(struct apply *a, enum output_map_name map, long *version)
 {
@@ -210,7 +210,7 @@ static int replace(struct apply *a, enum output_map_name map)
 	return apply_send(a);
 }
 
-/* ---- the model follows ------------------------------------------------------------- */
+/* ---- the model follows --------------------------------------------------- */
 
 struct follow {
 	struct running_map next;
@@ -285,7 +285,7 @@ int apply_map(struct apply *a, enum output_map_name map)
 	return err == 0 ? follow(a, map, n.n_add) : err;
 }
 
-/* ---- what is left ------------------------------------------------------------------- */
+/* ---- what is left -------------------------------------------------------- */
 
 static bool is_over(const struct apply *a, const struct running_entry *e)
 {
@@ -340,7 +340,7 @@ int apply_map_rest(struct apply *a, enum output_map_name map)
 	return err;
 }
 
-/* ---- is it so? ---------------------------------------------------------------------- */
+/* ---- is it so? ----------------------------------------------------------- */
 
 static bool has_count(const struct apply *a, enum output_map_name map)
 {

@@ -82,7 +82,7 @@ int apply_servers_add(struct apply *a)
 	return err == 0 ? apply_send(a) : err;
 }
 
-/* ---- going -------------------------------------------------------------------------- */
+/* ---- going --------------------------------------------------------------- */
 
 static int compare(const struct running_server *a,
     const struct output_server *b)

@@ -13,7 +13,7 @@
 #include "decode_rows.h"
 #include "pem.h"
 
-/* ---- Service ---------------------------------------------------------------- */
+/* ---- Service ------------------------------------------------------------- */
 
 static const struct conf_row port_rows[] = {
 	{ .key = "name", .decode = kube_text, .max = 63,
@@ -56,7 +56,7 @@ const struct conf_table service_table = {
 	.size = sizeof(struct service), .is_open = true,
 };
 
-/* ---- EndpointSlice -------------------------------------------------------------- */
+/* ---- EndpointSlice ------------------------------------------------------- */
 
 static const struct conf_row address_item = {
 	.key = "an address", .decode = kube_text, .min = 1, .max = 253,
@@ -128,7 +128,7 @@ const struct conf_table endpoint_slice_table = {
 	.size = sizeof(struct endpoint_slice), .check = check_slice,
 };
 
-/* ---- Pod -------------------------------------------------------------------- */
+/* ---- Pod ----------------------------------------------------------------- */
 
 struct pod_condition {
 	const char *type, *status;
@@ -197,7 +197,7 @@ const struct conf_table pod_table = {
 	.is_open = true,
 };
 
-/* ---- Secret, ConfigMap --------------------------------------------------------- */
+/* ---- Secret, ConfigMap --------------------------------------------------- */
 
 static int digit_of(char c)
 {
@@ -348,7 +348,7 @@ const struct conf_table config_map_table = {
 	.check = check_config_map,
 };
 
-/* ---- Namespace ------------------------------------------------------------------ */
+/* ---- Namespace ----------------------------------------------------------- */
 
 static const struct conf_row namespace_rows[] = { OBJECT_ROWS };
 

@@ -7,7 +7,7 @@
 #include "conf.h"
 #include "decode_rows.h"
 
-/* ---- headers -------------------------------------------------------------- */
+/* ---- headers ------------------------------------------------------------- */
 
 static const struct conf_row header_rows[] = {
 	{ .key = "name", .decode = kube_header_name, .required = true,
@@ -73,7 +73,7 @@ static const struct conf_table modifier_table = {
 	.size = sizeof(struct header_modifier), .check = check_modifier,
 };
 
-/* ---- redirects, rewrites ----------------------------------------------------- */
+/* ---- redirects, rewrites ------------------------------------------------- */
 
 static const char *const edit_names[] = { "", "ReplaceFullPath",
 	"ReplacePrefixMatch", NULL };
@@ -177,7 +177,7 @@ static const struct conf_table rewrite_table = {
 	.size = sizeof(struct url_rewrite),
 };
 
-/* ---- CORS ----------------------------------------------------------------- */
+/* ---- CORS ---------------------------------------------------------------- */
 
 static const struct conf_row origin_item = {
 	.key = "an origin", .decode = kube_origin,
@@ -268,7 +268,7 @@ static const struct conf_table cors_table = {
 	.check = check_cors,
 };
 
-/* ---- backendRefs ------------------------------------------------------------ */
+/* ---- backendRefs --------------------------------------------------------- */
 
 static int check_backend(const struct conf_input *in, const struct conf *map,
     void *out)
@@ -343,7 +343,7 @@ const struct conf_table plain_backend_table = {
 	.size = sizeof(struct backend_ref), .check = check_backend,
 };
 
-/* ---- mirrors, extensions ---------------------------------------------------- */
+/* ---- mirrors, extensions ------------------------------------------------- */
 
 static int check_fraction(const struct conf_input *in, const struct conf *map,
     void *out)
@@ -470,7 +470,7 @@ static const struct conf_table auth_table = {
 	.size = sizeof(struct external_auth),
 };
 
-/* ---- filters ------------------------------------------------------------------ */
+/* ---- filters ------------------------------------------------------------- */
 
 static const char *const filter_types[] = {
 	[FILTER_REQUEST_HEADERS] = "RequestHeaderModifier",

@@ -62,7 +62,7 @@ static const struct conf_table ca_ref_table = {
 	.size = sizeof(struct object_ref),
 };
 
-/* ---- listeners ------------------------------------------------------------ */
+/* ---- listeners ----------------------------------------------------------- */
 
 static const char *const from_names[] = { "Same", "All", "Selector", "None",
 	NULL };
@@ -233,7 +233,7 @@ static int check_listeners(const struct conf_input *in, const struct conf *map,
 	  .offset_n = offsetof(type, listeners.n), \
 	  .help = "[{name, port, protocol}, ...]" }
 
-/* ---- Gateway ---------------------------------------------------------------- */
+/* ---- Gateway ------------------------------------------------------------- */
 
 static const char *const address_types[] = { "IPAddress", "Hostname",
 	"NamedAddress", NULL };
@@ -486,7 +486,7 @@ const struct conf_table gateway_table = {
 	.size = sizeof(struct gateway),
 };
 
-/* ---- GatewayClass ----------------------------------------------------------- */
+/* ---- GatewayClass -------------------------------------------------------- */
 
 static const struct conf_row class_spec_rows[] = {
 	{ .key = "controllerName", .decode = kube_controller, .required = true,
@@ -514,7 +514,7 @@ const struct conf_table gateway_class_table = {
 	.size = sizeof(struct gateway_class),
 };
 
-/* ---- ListenerSet ------------------------------------------------------------ */
+/* ---- ListenerSet --------------------------------------------------------- */
 
 static const struct conf_row set_parent_rows[] = {
 	REF_ROWS(GATEWAY_GROUP, "Gateway", false), NAMESPACE_ROW,

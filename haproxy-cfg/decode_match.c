@@ -18,7 +18,7 @@ static const char *const match_types[] = {
 	[MATCH_EXACT] = "Exact", [MATCH_REGEX] = "RegularExpression", NULL,
 };
 
-/* ---- paths ---------------------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------- */
 
 static bool ends_in(const char *text, const char *tail)
 {
@@ -72,7 +72,7 @@ static const struct conf_table path_table = {
 	.what = "a path match", ROWS(path_rows), .check = check_path,
 };
 
-/* ---- headers, query parameters, methods -------------------------------------- */
+/* ---- headers, query parameters, methods ---------------------------------- */
 
 #define VALUE_ROWS(of_name, of_value, most) \
 	{ .key = "type", .decode = conf_enum, .names = match_types, \
@@ -147,7 +147,7 @@ const struct conf_table http_match_table = {
 	.check = check_http,
 };
 
-/* ---- gRPC --------------------------------------------------------------------- */
+/* ---- gRPC ---------------------------------------------------------------- */
 
 /* [a-z_][a-z_0-9]* in any case; returns where it ends */
 static const char *identifier_end(const char *at)

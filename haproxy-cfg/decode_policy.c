@@ -6,7 +6,7 @@
 #include "conf.h"
 #include "decode_rows.h"
 
-/* ---- ReferenceGrant ---------------------------------------------------------- */
+/* ---- ReferenceGrant ------------------------------------------------------ */
 
 static const struct conf_row from_rows[] = {
 	{ .key = "group", .decode = kube_group, .required = true,
@@ -64,7 +64,7 @@ const struct conf_table reference_grant_table = {
 	.size = sizeof(struct reference_grant),
 };
 
-/* ---- BackendTLSPolicy ---------------------------------------------------------- */
+/* ---- BackendTLSPolicy ---------------------------------------------------- */
 
 static const struct conf_row target_rows[] = {
 	{ .key = "group", .decode = kube_group, .required = true,

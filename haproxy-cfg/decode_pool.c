@@ -10,7 +10,7 @@
 #include "conf.h"
 #include "decode_rows.h"
 
-/* ---- InferencePool ----------------------------------------------------------- */
+/* ---- InferencePool ------------------------------------------------------- */
 
 static const struct conf_row number_rows[] = {
 	{ .key = "number", .decode = conf_u16, .min = 1, .required = true,
@@ -118,7 +118,7 @@ const struct conf_table inference_pool_table = {
 	.size = sizeof(struct inference_pool),
 };
 
-/* ---- what points to a pool ------------------------------------------------------- */
+/* ---- what points to a pool ----------------------------------------------- */
 
 static const struct conf_row pool_ref_rows[] = {
 	{ .key = "group", .decode = kube_group, .preset = INFERENCE_GROUP,
@@ -157,7 +157,7 @@ const struct conf_table inference_objective_table = {
 	.size = sizeof(struct inference_objective),
 };
 
-/* ---- InferenceModelRewrite -------------------------------------------------------- */
+/* ---- InferenceModelRewrite ----------------------------------------------- */
 
 static const char *const model_types[] = { "Exact", NULL };
 

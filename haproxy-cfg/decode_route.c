@@ -14,7 +14,7 @@ enum {
 	BACKENDS_MAX = 16,
 };
 
-/* ---- parentRefs -------------------------------------------------------------- */
+/* ---- parentRefs ---------------------------------------------------------- */
 
 static const struct conf_row parent_rows[] = {
 	{ .key = "group", .decode = kube_group, .preset = GATEWAY_GROUP,
@@ -124,7 +124,7 @@ static int check_route(const struct conf_input *in, const struct conf *map,
 	return n != 0 ? -EINVAL : check_parents(in, map, r);
 }
 
-/* ---- rules ------------------------------------------------------------------- */
+/* ---- rules --------------------------------------------------------------- */
 
 static int check_timeouts(const struct conf_input *in, const struct conf *map,
     void *out)
@@ -398,7 +398,7 @@ static const struct conf_table plain_rule_table = {
 	  .offset_n = offsetof(struct route, n_rules), \
 	  .help = "[{matches, backendRefs, ...}, ...]" }
 
-/* ---- the kinds ------------------------------------------------------------------ */
+/* ---- the kinds ----------------------------------------------------------- */
 
 /* An HTTPRoute without rules has one that matches everything. */
 static int check_http_route(const struct conf_input *in,

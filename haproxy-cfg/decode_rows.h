@@ -9,7 +9,7 @@
 
 #define ROWS(array) .rows = (array), .n_rows = sizeof(array) / sizeof(*(array))
 
-/* ---- strings; all refuse what YAML takes for a number or a truth ---------- */
+/* ---- strings; all refuse what YAML takes for a number or a truth --------- */
 conf_decode_f kube_text;		/* row->min to row->max bytes */
 conf_decode_f kube_group;		/* "" or a DNS subdomain */
 conf_decode_f kube_kind;

@@ -46,7 +46,7 @@ static const char *textf(struct findings *f, const char *fmt, ...)
 	return text != NULL ? text : "";
 }
 
-/* ---- files ------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------- */
 
 static void take_file(struct findings *f, const struct store_file *file)
 {
@@ -76,7 +76,7 @@ static void take_file(struct findings *f, const struct store_file *file)
 	}
 }
 
-/* ---- conditions ---------------------------------------------------------------- */
+/* ---- conditions ---------------------------------------------------------- */
 
 /* Of which conditions True is not what one hopes for. */
 static bool is_bad_news(const struct condition *c, enum severity *severity)
@@ -130,7 +130,7 @@ static void take_status(struct findings *f, const struct status *s)
 	}
 }
 
-/* ---- references that lead nowhere ---------------------------------------------------- */
+/* ---- references that lead nowhere ---------------------------------------- */
 
 static void dangling(struct findings *f, const struct object *o,
     const char *message)
@@ -273,7 +273,7 @@ static void check_classes(struct findings *f, struct store *s,
 			    "is served", controller) };
 }
 
-/* ---- all of them ------------------------------------------------------------------- */
+/* ---- all of them --------------------------------------------------------- */
 
 static int compare_text(const char *a, const char *b)
 {

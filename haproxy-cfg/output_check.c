@@ -33,7 +33,7 @@ static int write_text(const char *path, const char *bytes, size_t len)
 	return err;
 }
 
-/* ---- haproxy -c ----------------------------------------------------------- */
+/* ---- haproxy -c ---------------------------------------------------------- */
 
 static _Noreturn void exec_check(const char *haproxy, const char *file, int out)
 {
@@ -99,7 +99,7 @@ int output_check(const struct output *o, const char *haproxy, const char *dir,
 	return err;
 }
 
-/* ---- the agent's files ----------------------------------------------------- */
+/* ---- the agent's files --------------------------------------------------- */
 
 static bool is_there(const char *path, const struct buf *want)
 {
@@ -172,7 +172,7 @@ int output_write_agent(const struct output *o, const char *dir)
 	return 0;
 }
 
-/* ---- what nobody needs ------------------------------------------------------ */
+/* ---- what nobody needs --------------------------------------------------- */
 
 static void clean_certs(const struct output *o, const char *dir)
 {

@@ -86,7 +86,7 @@ static void set_timer(struct passes *p, ev_timer *timer, double seconds)
 static void start_pass(struct passes *p);
 static void next(struct passes *p);
 
-/* ---- for people ------------------------------------------------------------------- */
+/* ---- for people ---------------------------------------------------------- */
 
 static void forget_told(struct passes *p)
 {
@@ -144,7 +144,7 @@ static void on_trim(EV_P_ ev_timer *timer, int revents)
 	malloc_trim(0);
 }
 
-/* ---- HAProxy ---------------------------------------------------------------------- */
+/* ---- HAProxy ------------------------------------------------------------- */
 
 static void set_due(struct passes *p)
 {
@@ -207,7 +207,7 @@ static void refuse(struct translation *t, const struct apply_report *r)
 	status_refuse(&t->statuses, &refused, t->arena);
 }
 
-/* ---- a pass ----------------------------------------------------------------------- */
+/* ---- a pass -------------------------------------------------------------- */
 
 static int64_t clamp(int64_t ms, int64_t low, int64_t high)
 {
@@ -324,7 +324,7 @@ static void start_pass(struct passes *p)
 	owe_whole(p, p->from_ms);
 }
 
-/* ---- ahead of the whole ----------------------------------------------------------- */
+/* ---- ahead of the whole -------------------------------------------------- */
 
 static void on_whole(EV_P_ ev_timer *timer, int revents)
 {
@@ -369,7 +369,7 @@ void passes_change(struct passes *p)
 		start_pass(p);
 }
 
-/* ---- from start to stop ------------------------------------------------------------- */
+/* ---- from start to stop -------------------------------------------------- */
 
 /* What ends may start another. */
 static void wait_for_all(struct passes *p)

@@ -12,7 +12,7 @@
 
 #include "plan_state.h"
 
-/* ---- memory ---------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------- */
 
 void *plan_alloc(struct planner *p, size_t bytes)
 {
@@ -58,7 +58,7 @@ void *plan_grow(struct planner *p, void *items, size_t n, size_t *cap,
 	return grown;
 }
 
-/* ---- small things ------------------------------------------------------------ */
+/* ---- small things -------------------------------------------------------- */
 
 struct plan_ref plan_ref_of(const struct object *o)
 {
@@ -100,7 +100,7 @@ bool plan_is_address(const char *text)
 	    inet_pton(AF_INET6, text, &any) == 1;
 }
 
-/* ---- conditions ---------------------------------------------------------------- */
+/* ---- conditions ---------------------------------------------------------- */
 
 void plan_set(struct planner *p, struct conditions *c, const char *type,
     enum condition_status status, const char *reason, const char *message)
@@ -181,7 +181,7 @@ static void finish_statuses(struct planner *p, struct statuses *out)
 	out->n = p->n_statuses;
 }
 
-/* ---- the steps ------------------------------------------------------------------- */
+/* ---- the steps ----------------------------------------------------------- */
 
 typedef void step_f(struct planner *p);
 

@@ -32,7 +32,7 @@ void plan_slices(struct planner *p)
 	}
 }
 
-/* ---- endpoints ----------------------------------------------------------------------- */
+/* ---- endpoints ----------------------------------------------------------- */
 
 struct endpoints {
 	struct plan_endpoint *items;
@@ -117,7 +117,7 @@ static struct endpoints endpoints_of(struct planner *p,
 	return e;
 }
 
-/* ---- protocols ------------------------------------------------------------------------ */
+/* ---- protocols ----------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -147,7 +147,7 @@ static bool protocol_of(const struct service_port *port,
 	return strncmp(name, "kubernetes.io/", 14) != 0;
 }
 
-/* ---- references ------------------------------------------------------------------------- */
+/* ---- references ---------------------------------------------------------- */
 
 static struct plan_found wrong(struct planner *p, const char *reason,
     const struct backend_ref *ref, const char *namespace, const char *what)

@@ -118,7 +118,7 @@ static void check_group(struct planner *p, struct ports *ports,
 			settle(p, ports, &ls[i]);
 }
 
-/* ---- one certificate's hosts among another's ---------------------------------------- */
+/* ---- one certificate's hosts among another's ----------------------------- */
 
 static void overlap(struct planner *p, struct lstn *l,
     const struct lstn *other)
@@ -180,7 +180,7 @@ void plan_conflicts(struct planner *p)
 	}
 }
 
-/* ---- Gateways beside each other ------------------------------------------------------- */
+/* ---- Gateways beside each other ------------------------------------------ */
 
 /* The Gateway that was there before; NULL: it is ours now. */
 static const struct gw *claim(struct planner *p, struct gw *gw,

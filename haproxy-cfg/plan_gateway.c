@@ -6,7 +6,7 @@
 
 #include "plan_state.h"
 
-/* ---- GatewayClasses ---------------------------------------------------------- */
+/* ---- GatewayClasses ------------------------------------------------------ */
 
 /* No parameters are known, so whoever asks for some cannot be served. */
 void plan_classes(struct planner *p)
@@ -42,7 +42,7 @@ static bool is_ours(const struct planner *p, const struct gateway *g)
 	    p->in->controller) == 0 && class->parameters == NULL;
 }
 
-/* ---- addresses ----------------------------------------------------------------- */
+/* ---- addresses ----------------------------------------------------------- */
 
 /* False: nothing is served, and the Gateway's conditions say why. */
 static bool take_address(struct planner *p, struct gw *gw,
@@ -76,7 +76,7 @@ static bool take_addresses(struct planner *p, struct gw *gw)
 	return true;
 }
 
-/* ---- Gateways ------------------------------------------------------------------ */
+/* ---- Gateways ------------------------------------------------------------ */
 
 static bool add_listeners(struct planner *p, struct gw *gw, struct lset *set,
     const struct listeners *specs, struct status *status,
@@ -184,7 +184,7 @@ void plan_gateways(struct planner *p)
 		    gateways_by_age);
 }
 
-/* ---- ListenerSets ----------------------------------------------------------------- */
+/* ---- ListenerSets -------------------------------------------------------- */
 
 static struct gw *parent_of(const struct planner *p,
     const struct listener_set *o)

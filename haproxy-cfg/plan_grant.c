@@ -68,7 +68,7 @@ bool plan_is_granted(const struct planner *p, const char *from_group,
 	return false;
 }
 
-/* ---- selectors ------------------------------------------------------------------- */
+/* ---- selectors ----------------------------------------------------------- */
 
 /* The API server gives each namespace its name as a label; files need not. */
 static const char name_label[] = "kubernetes.io/metadata.name";

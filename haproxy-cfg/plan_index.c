@@ -67,7 +67,7 @@ void *index_get(const struct plan_index *x, const char *a, const char *b,
 	return x->n_slots > 0 ? x->slots[slot_of(x, a, b, number)].value : NULL;
 }
 
-/* ---- of a planner ------------------------------------------------------------------ */
+/* ---- of a planner -------------------------------------------------------- */
 
 void **plan_at(struct planner *p, struct plan_index *x, const char *a,
     const char *b, uint64_t number)

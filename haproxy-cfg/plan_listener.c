@@ -45,7 +45,7 @@ static void set(struct planner *p, struct lstn *l, const char *type,
 	plan_set(p, &l->status->conditions, type, status, reason, message);
 }
 
-/* ---- kinds --------------------------------------------------------------------- */
+/* ---- kinds --------------------------------------------------------------- */
 
 static const enum kind *named(const struct protocol *protocol,
     const struct route_kind *k)
@@ -96,7 +96,7 @@ bool plan_takes_kind(const struct lstn *l, enum kind kind)
 	return false;
 }
 
-/* ---- certificates ----------------------------------------------------------------- */
+/* ---- certificates -------------------------------------------------------- */
 
 static void take_certs(struct planner *p, struct lstn *l)
 {
@@ -123,7 +123,7 @@ static void take_certs(struct planner *p, struct lstn *l)
 		    "has nothing to show to clients");
 }
 
-/* ---- who may come in ------------------------------------------------------------------ */
+/* ---- who may come in ----------------------------------------------------- */
 
 static void resolve_cas(struct planner *p, const struct gw *gw,
     struct client_ca *ca)
@@ -191,7 +191,7 @@ static void take_validation(struct planner *p, struct lstn *l)
 		    "certificate are let in: mode is AllowInsecureFallback");
 }
 
-/* ---- listeners --------------------------------------------------------------------------- */
+/* ---- listeners ----------------------------------------------------------- */
 
 static void check(struct planner *p, struct lstn *l)
 {

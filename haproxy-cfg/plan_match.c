@@ -28,7 +28,7 @@ struct entries {
 	size_t n;
 };
 
-/* ---- what a match tests ------------------------------------------------------------- */
+/* ---- what a match tests -------------------------------------------------- */
 
 static const char *lower(struct planner *p, const char *name)
 {
@@ -83,7 +83,7 @@ static void take_tests(struct planner *p, struct entry *e,
 	e->match.n_tests = e->n_headers + n_queries;
 }
 
-/* ---- paths ----------------------------------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------- */
 
 /* "/a/" is the prefix "/a". */
 static const char *without_slash(struct planner *p, const char *path)
@@ -162,7 +162,7 @@ static void grpc_entry(struct planner *p, const struct grpc_match *m,
 	take_tests(p, e, m->headers, m->n_headers, NULL, 0);
 }
 
-/* ---- precedence ------------------------------------------------------------------------- */
+/* ---- precedence ---------------------------------------------------------- */
 
 static int more_first(size_t a, size_t b)
 {
@@ -193,7 +193,7 @@ static int by_precedence(const void *left, const void *right)
 	    (a->index < b->index);
 }
 
-/* ---- a listener ----------------------------------------------------------------------------- */
+/* ---- a listener ---------------------------------------------------------- */
 
 static size_t hosts_of(const struct attached *a)
 {

@@ -30,7 +30,7 @@ struct targets {		/* of one Service, the winner first */
 	size_t n, cap;
 };
 
-/* ---- what a policy asks for ---------------------------------------------------------- */
+/* ---- what a policy asks for ---------------------------------------------- */
 
 static void refuse(struct policy *b, const char *reason, const char *message)
 {
@@ -103,7 +103,7 @@ static struct policy *take_policy(struct planner *p,
 	return b;
 }
 
-/* ---- which Services they are for ------------------------------------------------------ */
+/* ---- which Services they are for ----------------------------------------- */
 
 static void add_target(struct planner *p, struct policy *b,
     const struct policy_target *t)
@@ -176,7 +176,7 @@ void plan_policies(struct planner *p)
 	}
 }
 
-/* ---- whom they rule --------------------------------------------------------------------- */
+/* ---- whom they rule ------------------------------------------------------ */
 
 static void note(struct planner *p, struct policy *b, const struct gw *gw)
 {
@@ -242,7 +242,7 @@ bool plan_backend_tls(struct planner *p, const struct gw *gw,
 	return own->tls != NULL;
 }
 
-/* ---- statuses ------------------------------------------------------------------------------ */
+/* ---- statuses ------------------------------------------------------------ */
 
 static void set_ancestor(struct planner *p, const struct policy *b,
     struct status_parent *parent, const struct gw *gw)

@@ -225,7 +225,7 @@ static void take_backend(struct planner *p, const struct pool_use *u)
 	p->pool_backends[p->n_pool_backends++] = u->backend;
 }
 
-/* ---- what points to pools --------------------------------------------------------- */
+/* ---- what points to pools ------------------------------------------------ */
 
 const struct object *plan_pool_of(const struct planner *p,
     const struct object *from, const struct pool_ref *ref)

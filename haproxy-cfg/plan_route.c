@@ -14,7 +14,7 @@
 static const enum kind route_kinds[] = { KIND_HTTP_ROUTE, KIND_GRPC_ROUTE,
 	KIND_TLS_ROUTE, KIND_TCP_ROUTE };
 
-/* ---- one listener ------------------------------------------------------------------ */
+/* ---- one listener -------------------------------------------------------- */
 
 static bool is_meant(const struct parent_ref *ref, const struct lstn *l)
 {
@@ -84,7 +84,7 @@ static void attach(struct planner *p, struct lstn *l, struct attached *a)
 	l->status->attached_routes++;
 }
 
-/* ---- one parentRef -------------------------------------------------------------------- */
+/* ---- one parentRef ------------------------------------------------------- */
 
 struct parent {
 	const struct route *route;
@@ -169,7 +169,7 @@ static void tell(struct planner *p, const struct parent *at,
 		    r->partly);
 }
 
-/* ---- one route ---------------------------------------------------------------------------- */
+/* ---- one route ----------------------------------------------------------- */
 
 struct rulings {		/* of one route: by client certificate */
 	struct plan_ruling made;

@@ -10,7 +10,7 @@
 
 #include "plan_state.h"
 
-/* ---- filters --------------------------------------------------------------------- */
+/* ---- filters ------------------------------------------------------------- */
 
 static const struct plan_header *headers(struct planner *p,
     const struct header *from, size_t n)
@@ -125,7 +125,7 @@ static const char *take_filters(struct planner *p, const struct filter *f,
 	return NULL;
 }
 
-/* ---- targets ----------------------------------------------------------------------- */
+/* ---- targets ------------------------------------------------------------- */
 
 static void refuse_ref(struct plan_ruling *r, const char *reason,
     const char *message)
@@ -184,7 +184,7 @@ static const char *take_targets(struct planner *p, const struct route *route,
 	return unsupported;
 }
 
-/* ---- the rest of a rule --------------------------------------------------------------- */
+/* ---- the rest of a rule -------------------------------------------------- */
 
 static const struct plan_retry *retry(struct planner *p,
     const struct retry *from)

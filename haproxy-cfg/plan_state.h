@@ -36,7 +36,7 @@ void *plan_held(struct planner *p, struct plan_index *x, const char *a,
 void *plan_grow(struct planner *p, void *items, size_t n, size_t *cap,
     size_t size);
 
-/* ---- conditions ------------------------------------------------------------ */
+/* ---- conditions ---------------------------------------------------------- */
 
 /* The first word about it stays: what is wrong is said before what is not. */
 void plan_set(struct planner *p, struct conditions *c, const char *type,
@@ -46,7 +46,7 @@ void plan_judge(struct planner *p, struct conditions *c, const char *type,
     const char *reason, const char *message, const char *good);
 bool plan_is_true(const struct conditions *c, const char *type);
 
-/* ---- Gateways and listeners ----------------------------------------------------- */
+/* ---- Gateways and listeners ---------------------------------------------- */
 
 struct attached {		/* a route at a listener */
 	const struct route *route;
@@ -102,7 +102,7 @@ struct gw {
 	size_t n_addresses;
 };
 
-/* ---- the planner ------------------------------------------------------------- */
+/* ---- the planner --------------------------------------------------------- */
 
 struct planner {
 	const struct plan_input *in;
@@ -140,7 +140,7 @@ struct planner {
 /* The status of an object, made when there is none yet. */
 struct status *plan_status(struct planner *p, const struct object *o);
 
-/* ---- plan_grant.c: who may refer to what -------------------------------------- */
+/* ---- plan_grant.c: who may refer to what --------------------------------- */
 
 void plan_grants(struct planner *p);
 bool plan_is_granted(const struct planner *p, const char *from_group,
@@ -151,7 +151,7 @@ bool plan_is_granted(const struct planner *p, const char *from_group,
 bool plan_in_namespaces(const struct planner *p, const struct namespaces *which,
     const char *home, const char *namespace);
 
-/* ---- plan_pem.c: certificates ------------------------------------------------------ */
+/* ---- plan_pem.c: certificates -------------------------------------------- */
 
 struct plan_found_pem {
 	const struct plan_pem *pem;	/* NULL: `reason` says why */
@@ -165,7 +165,7 @@ struct plan_found_pem plan_cert(struct planner *p, const struct object *owner,
 struct plan_found_pem plan_ca(struct planner *p, const struct object *owner,
     const struct object_ref *ref);
 
-/* ---- plan_gateway.c, plan_listener.c, plan_conflict.c --------------------------------- */
+/* ---- plan_gateway.c, plan_listener.c, plan_conflict.c -------------------- */
 
 void plan_classes(struct planner *p);
 void plan_gateways(struct planner *p);
@@ -181,7 +181,7 @@ const struct client_ca *plan_client_ca(const struct gw *gw, uint16_t port);
 /* May that kind of route attach? */
 bool plan_takes_kind(const struct lstn *l, enum kind kind);
 
-/* ---- plan_backend.c, plan_pool.c, plan_policy.c ------------------------------------- */
+/* ---- plan_backend.c, plan_pool.c, plan_policy.c -------------------------- */
 
 void plan_slices(struct planner *p);
 void plan_pods(struct planner *p);
@@ -210,7 +210,7 @@ bool plan_backend_tls(struct planner *p, const struct gw *gw,
     const struct service *service, const struct service_port *port,
     const struct plan_backend_tls **out);
 
-/* ---- plan_rewrite.c: models under other names ------------------------------------------ */
+/* ---- plan_rewrite.c: models under other names ---------------------------- */
 
 void plan_rewrites(struct planner *p);
 /* Those of the pool, into `made`. */
@@ -222,7 +222,7 @@ void plan_rewrite_statuses(struct planner *p);
 const struct object *plan_pool_of(const struct planner *p,
     const struct object *from, const struct pool_ref *ref);
 
-/* ---- plan_route.c, plan_rule.c, plan_match.c ---------------------------------------- */
+/* ---- plan_route.c, plan_rule.c, plan_match.c ----------------------------- */
 
 void plan_routes(struct planner *p);
 
@@ -246,7 +246,7 @@ void plan_note_rules(struct planner *p, const struct route *route,
 void plan_matches(struct planner *p, struct lstn *l,
     struct plan_listener *out);
 
-/* ---- plan_bind.c, plan_status.c ------------------------------------------------------ */
+/* ---- plan_bind.c, plan_status.c ------------------------------------------ */
 
 void plan_claims(struct planner *p);
 void plan_binds(struct planner *p, struct plan *out);
@@ -254,7 +254,7 @@ void plan_gateway_statuses(struct planner *p);
 void plan_policy_statuses(struct planner *p);
 void plan_pool_statuses(struct planner *p);
 
-/* ---- small things -------------------------------------------------------------------- */
+/* ---- small things -------------------------------------------------------- */
 
 struct plan_ref plan_ref_of(const struct object *o);
 /* Older first, then by namespace and name: who wins where two want the same. */

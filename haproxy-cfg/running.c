@@ -59,7 +59,7 @@ static void *grow(void **items, size_t *n, size_t *cap, size_t size)
 #define ADD(list) ((__typeof__((list)->items))grow((void **)&(list)->items, \
 	&(list)->n, &(list)->cap, sizeof(*(list)->items)))
 
-/* ---- servers --------------------------------------------------------------- */
+/* ---- servers ------------------------------------------------------------- */
 
 size_t running_find_server(const struct running *r, const char *backend,
     const char *name, bool *is_there)
@@ -113,7 +113,7 @@ void running_remove_server(struct running *r, size_t at)
 	    (r->servers.n - at) * sizeof(*r->servers.items));
 }
 
-/* ---- certificates ---------------------------------------------------------- */
+/* ---- certificates -------------------------------------------------------- */
 
 bool running_add_cert(struct running *r, struct span list, struct span cert,
     struct span filters)
@@ -138,7 +138,7 @@ void running_remove_cert(struct running *r, size_t at)
 	    (r->certs.n - at) * sizeof(*r->certs.items));
 }
 
-/* ---- entries of maps ------------------------------------------------------- */
+/* ---- entries of maps ----------------------------------------------------- */
 
 bool running_entry_make(struct running_entry *e, const char *key,
     const char *value)
@@ -193,7 +193,7 @@ int running_put_entry(struct running *r, size_t map, size_t at, const char *key,
 	return 0;
 }
 
-/* ---- what an output says ----------------------------------------------------- */
+/* ---- what an output says ------------------------------------------------- */
 
 static void load_map(struct running *r, size_t m, const struct output_map *from)
 {
@@ -273,7 +273,7 @@ int running_load(struct running *r, const struct output *o)
 	return settle(r);
 }
 
-/* ---- shapes ------------------------------------------------------------------- */
+/* ---- shapes -------------------------------------------------------------- */
 
 static int by_name_then_hash(const void *wanted, const void *there)
 {

@@ -60,7 +60,7 @@ static struct span answer_of(struct runtime *runtime)
 	return (struct span){ runtime->answer.data, runtime->answer.len - 1 };
 }
 
-/* ---- maps --------------------------------------------------------------------- */
+/* ---- maps ---------------------------------------------------------------- */
 
 static int by_key(const void *left, const void *right)
 {
@@ -123,7 +123,7 @@ static int read_map(struct running *r, size_t m, struct runtime *runtime,
 	    running_parse_map(r, m, answer_of(runtime));
 }
 
-/* ---- servers --------------------------------------------------------------------- */
+/* ---- servers ------------------------------------------------------------- */
 
 /* be_name, srv_name and srv_admin_state are words 1, 3 and 6 since version 1. */
 static void add_server(struct running *r, struct span line)
@@ -170,7 +170,7 @@ static int read_servers(struct running *r, struct runtime *runtime)
 	return err != 0 ? err : running_parse_servers(r, answer_of(runtime));
 }
 
-/* ---- certificates ----------------------------------------------------------------- */
+/* ---- certificates -------------------------------------------------------- */
 
 static void add_cert(struct running *r, const char *list, struct span line)
 {

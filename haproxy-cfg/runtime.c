@@ -138,7 +138,7 @@ int runtime_ask(struct runtime *r, const char *command, size_t len)
 	return converse(r, r->socket, command, len);
 }
 
-/* ---- silence means consent ------------------------------------------------ */
+/* ---- silence means consent ----------------------------------------------- */
 
 static const char *const consents[] = {
 	"New server registered.", "Server deleted.", "Done.",
@@ -172,7 +172,7 @@ int runtime_do(struct runtime *r, const char *command, size_t len)
 	return 0;
 }
 
-/* ---- who is there, and the next -------------------------------------------- */
+/* ---- who is there, and the next ------------------------------------------ */
 
 static bool read_fact(const char *text, const char *name, char *out, size_t len)
 {

@@ -69,7 +69,7 @@ struct status *statuses_find(const struct statuses *all, enum kind kind,
 	return NULL;
 }
 
-/* ---- what could not be done ----------------------------------------------------- */
+/* ---- what could not be done ---------------------------------------------- */
 
 static const enum kind kinds[PLAN_N_KINDS] = {
 	[PLAN_GATEWAY] = KIND_GATEWAY,

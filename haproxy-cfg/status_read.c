@@ -37,7 +37,7 @@ struct reading {
 	const struct object *object;	/* of the document that is read */
 };
 
-/* ---- a document ---------------------------------------------------------------------- */
+/* ---- a document ---------------------------------------------------------- */
 
 /* NULL: there is none. */
 static const char *text_of(const struct conf *map, const char *key)
@@ -186,7 +186,7 @@ bool status_read_text(const struct statuses *all, struct span text,
 	    == 0;
 }
 
-/* ---- a file -------------------------------------------------------------------------- */
+/* ---- a file -------------------------------------------------------------- */
 
 /* How many bytes from the front are whole documents. */
 static size_t whole_of(struct span text)

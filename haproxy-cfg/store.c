@@ -20,7 +20,7 @@
 
 enum { FIRST_SLOTS = 256, OBJECT_BYTES = 1024, OBJECT_BYTES_MAX = 16 << 20 };
 
-/* ---- batches ---------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------- */
 
 void batch_free(struct batch *b)
 {
@@ -68,7 +68,7 @@ void store_retire(struct store *s, struct batch *b)
 	s->retired = b;
 }
 
-/* ---- the table ---------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------- */
 
 static uint64_t hash_of(enum kind kind, const char *namespace,
     const char *name)
@@ -217,7 +217,7 @@ const struct object *store_find(const struct store *s, enum kind kind,
 	return s->slots[slot_of(s, kind, namespace, name)].object;
 }
 
-/* ---- lists --------------------------------------------------------------------- */
+/* ---- lists --------------------------------------------------------------- */
 
 static int by_place(const struct object *a, const struct object *b)
 {
@@ -329,7 +329,7 @@ void store_sweep(struct store *s)
 	}
 }
 
-/* ---- objects one by one ----------------------------------------------------------- */
+/* ---- objects one by one -------------------------------------------------- */
 
 static int no_memory(struct fault *why)
 {
@@ -403,7 +403,7 @@ bool store_delete(struct store *s, enum kind kind, const char *namespace,
 	return true;
 }
 
-/* ---- the whole ------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------- */
 
 struct store *store_new(void)
 {

@@ -27,7 +27,7 @@ void store_free(struct store *s);
 /* Frees what was replaced since the last sweep. */
 void store_sweep(struct store *s);
 
-/* ---- files ------------------------------------------------------------------ */
+/* ---- files --------------------------------------------------------------- */
 
 struct store_skipped {		/* a kind that is none of ours */
 	const char *kind;	/* "apps/v1 Deployment" */
@@ -62,7 +62,7 @@ const struct store_file *store_file(const struct store *s, size_t i);
 int store_put_text(struct store *s, const char *name, struct span text,
     struct fault *why);
 
-/* ---- objects ------------------------------------------------------------------ */
+/* ---- objects ------------------------------------------------------------- */
 
 /*
  * Decodes and takes over the place of what had this kind and name. 0, also for
@@ -75,7 +75,7 @@ int store_upsert(struct store *s, const struct conf *root, struct fault *why);
 bool store_delete(struct store *s, enum kind kind, const char *namespace,
     const char *name);
 
-/* ---- what is declared ----------------------------------------------------------- */
+/* ---- what is declared ---------------------------------------------------- */
 
 /* NULL: there is none. */
 const struct object *store_find(const struct store *s, enum kind kind,

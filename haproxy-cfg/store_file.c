@@ -43,7 +43,7 @@ struct manifest {
 	size_t cap_skipped;
 };
 
-/* ---- what is wrong with a file --------------------------------------------------- */
+/* ---- what is wrong with a file ------------------------------------------- */
 
 static const struct fault no_memory = { .found = "no memory", .is_set = true };
 
@@ -71,7 +71,7 @@ static void absolve(struct manifest *m)
 	m->told.why = NULL;
 }
 
-/* ---- reading ------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------- */
 
 struct reading {
 	struct manifest *m;
@@ -230,7 +230,7 @@ static struct batch *read_file(struct manifest *m)
 	return bad(m, "it grows while it is read");
 }
 
-/* ---- which files ------------------------------------------------------------------ */
+/* ---- which files --------------------------------------------------------- */
 
 /* Where it is, or would be. */
 static size_t place_of(const struct store *s, const char *path)
@@ -393,7 +393,7 @@ static bool see(struct store *s, const char *path)
 	return ok;
 }
 
-/* ---- taking over ------------------------------------------------------------------- */
+/* ---- taking over --------------------------------------------------------- */
 
 static bool is_declared(const struct store *s, const struct object *o)
 {

@@ -42,7 +42,7 @@ int translate(struct store *store, const char *controller,
 	return err;
 }
 
-/* ---- ahead of the whole ---------------------------------------------------------- */
+/* ---- ahead of the whole -------------------------------------------------- */
 
 static int by_name(const void *left, const void *right)
 {

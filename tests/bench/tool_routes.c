@@ -55,7 +55,7 @@ static unsigned long number(const char *text)
 	return n;
 }
 
-/* ---- manifests ------------------------------------------------------------ */
+/* ---- manifests ----------------------------------------------------------- */
 
 static void put_head(FILE *f, unsigned long port)
 {
@@ -150,7 +150,7 @@ static int make(char **argv)
 	return 0;
 }
 
-/* ---- what a command takes ------------------------------------------------- */
+/* ---- what a command takes ------------------------------------------------ */
 
 static long long ms_of(const struct timeval *t)
 {
@@ -175,7 +175,7 @@ static int time_it(char **argv)
 	return status == 0 ? 0 : 1;
 }
 
-/* ---- from a file to traffic ----------------------------------------------- */
+/* ---- from a file to traffic ---------------------------------------------- */
 
 /* 0: nobody listens, or says something else. */
 static int status_of(unsigned long port, const char *name, const char *path)

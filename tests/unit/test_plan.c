@@ -73,7 +73,7 @@ static void assert_matches(const struct made *m, const char *want)
 	buf_fini(&out);
 }
 
-/* ---- precedence ---------------------------------------------------------------- */
+/* ---- precedence ---------------------------------------------------------- */
 
 static void test_matches_come_in_the_order_of_the_specification(void **state)
 {
@@ -191,7 +191,7 @@ static void test_a_grpc_service_is_before_a_method(void **state)
 	made_free(&m);
 }
 
-/* ---- backends ------------------------------------------------------------------- */
+/* ---- backends ------------------------------------------------------------ */
 
 static const char web[] =
     "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
@@ -383,7 +383,7 @@ static void test_a_gateway_of_another_class_is_none_of_ours(void **state)
 	made_free(&m);
 }
 
-/* ---- any order, one plan ----------------------------------------------------------- */
+/* ---- any order, one plan ------------------------------------------------- */
 
 static void spell_ref(struct buf *out, const struct plan_ref *ref)
 {
@@ -570,7 +570,7 @@ static void test_shuffled_objects_give_the_same_plan(void **state)
 	each_golden(assert_shuffled_alike);
 }
 
-/* ---- memory ------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------- */
 
 /* Wherever it ends: told, or it made no difference. */
 static void assert_same_or_told(const char **texts, size_t n)

@@ -45,7 +45,7 @@ static size_t random_chain(struct rng *rng, uint64_t *chain)
 	    1 + rng_below(rng, DEPTH), chain);
 }
 
-/* ---- the model: what each endpoint holds as a plain list, newest first ---- */
+/* ---- the model: what each endpoint holds as a plain list, newest first --- */
 
 struct model {
 	struct {

@@ -24,7 +24,7 @@
 
 enum { MOST = 4096 };
 
-/* ---- a plain list, newest first: the naive index, and an engine's cache ---- */
+/* ---- a plain list, newest first: the naive index, and an engine's cache -- */
 
 struct list {
 	uint64_t blocks[MOST];

@@ -158,7 +158,7 @@ static void test_backends_that_speak_tls(void **state)
 	plans_fini(&p);
 }
 
-/* ---- pools ----------------------------------------------------------------- */
+/* ---- pools --------------------------------------------------------------- */
 
 static const char *const models[] = { "a: \"b\" {#\\", "\xc3\xa9" };
 static const struct plan_model_target targets[] = { { "x]", 3 }, { "y'", 1 } };
@@ -286,7 +286,7 @@ static void test_a_pool_has_the_shipped_lines(void **state)
 	plans_fini(&p);
 }
 
-/* ---- hostile words ----------------------------------------------------------- */
+/* ---- hostile words ------------------------------------------------------- */
 
 static const char *const hostile[] = {
 	"\n    http-request deny\n", "' ; http-request deny", "%[src]", "}",

@@ -81,7 +81,7 @@ static size_t spread_times(char *text)
 	return n;
 }
 
-/* ---- what was written is known again ------------------------------------------------- */
+/* ---- what was written is known again ------------------------------------- */
 
 /* False: the statuses do not come again as they were. */
 static bool comes_again(const char *manifests, size_t *n_times)
@@ -164,7 +164,7 @@ static void test_parents_that_share_a_name_are_told_apart(void **state)
 	assert_true(n_times >= 12);
 }
 
-/* ---- what changed is new ------------------------------------------------------------- */
+/* ---- what changed is new ------------------------------------------------- */
 
 static const char route[] =
     "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
@@ -249,7 +249,7 @@ static void test_an_older_form_is_read(void **state)
 	made_free(&m);
 }
 
-/* ---- what is no status file ------------------------------------------------------------ */
+/* ---- what is no status file ---------------------------------------------- */
 
 /* Times are the old one or the new one; the rest is what it is without any file. */
 static void assert_sane(const struct statuses *all, const char *text)
@@ -289,7 +289,7 @@ static void test_a_cut_or_broken_file_does_no_harm(void **state)
 	made_free(&m);
 }
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------- */
 
 struct folder {
 	char dir[64], path[96];

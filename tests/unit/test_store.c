@@ -295,7 +295,7 @@ static void test_what_is_no_file_is_told(void **state)
 	}
 }
 
-/* ---- object by object --------------------------------------------------------- */
+/* ---- object by object ---------------------------------------------------- */
 
 static int upsert(struct store *s, const char *text)
 {
@@ -375,7 +375,7 @@ static void test_lists_are_sorted_whatever_came_and_went(void **state)
 	}
 }
 
-/* ---- snapshots ------------------------------------------------------------------ */
+/* ---- snapshots ----------------------------------------------------------- */
 
 static unsigned found_port(const struct store *s, const char *name)
 {

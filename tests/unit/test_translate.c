@@ -108,7 +108,7 @@ static void change(struct store *s, struct rng *rng)
 	buf_fini(&b);
 }
 
-/* ---- the property --------------------------------------------------------- */
+/* ---- the property -------------------------------------------------------- */
 
 static void assert_is_part(const struct output *part,
     const struct output *whole)

@@ -346,7 +346,7 @@ static void test_stopping_with_mail_under_way_loses_no_socket(void **state)
 	}
 }
 
-/* ---- handed over: workers[0] is the old process, workers[1] the new one ---- */
+/* ---- handed over: workers[0] is the old process, workers[1] the new one -- */
 
 static struct handover *giver, *taker;
 static size_t n_handed;
