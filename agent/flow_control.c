@@ -227,14 +227,20 @@ static void follow_options(struct line *l, const struct pool_options *o)
 	l->retry_after_s = o->saturation.retry_after_s;
 }
 
-static int64_t ttl_ms(const struct line *l)
+/* An empty pool has one for all bands, as llm-d has it. */
+static int64_t ttl_ms(const struct line *l, const struct waiter *w)
 {
-	return l->is_empty ? l->options->empty_ttl_ms : l->options->ttl_ms;
+	const struct flow_band_options *band = flow_options_band(
+	    &l->options->queue, w->priority);
+
+	if (l->is_empty)
+		return l->options->empty_ttl_ms;
+	return band->ttl_ms > 0 ? band->ttl_ms : l->options->ttl_ms;
 }
 
 static int64_t new_expiry(const struct waiter *w, void *data)
 {
-	return w->arrived_ms + ttl_ms(data);
+	return w->arrived_ms + ttl_ms(data, w);
 }
 
 static bool is_empty(const struct endpoint_view *view)
@@ -397,7 +403,8 @@ static void take_in(struct flow_control *f, struct held *h)
 		epoch_online(f->fleet, f->reader);
 		follow_view(l, fleet_find(epoch_get(f->fleet), h->ask.pool));
 		epoch_offline(f->fleet, f->reader);
-		h->waiter.expires_ms = h->waiter.arrived_ms + ttl_ms(l);
+		h->waiter.expires_ms = h->waiter.arrived_ms +
+		    ttl_ms(l, &h->waiter);
 		err = flow_queue_add(l->queue, &h->waiter);
 	}
 	if (err != 0)

@@ -54,8 +54,8 @@ void flow_queue_free(struct flow_queue *q)
 	free(q);
 }
 
-static const struct flow_band_options *band_options(
-    const struct flow_options *o, int32_t priority)
+const struct flow_band_options *flow_options_band(const struct flow_options *o,
+    int32_t priority)
 {
 	for (size_t i = 0; i < o->n_bands; i++)
 		if (o->bands[i].priority == priority)
@@ -177,7 +177,7 @@ int flow_queue_add(struct flow_queue *q, struct waiter *w)
 {
 	const struct flow_band *b = flow_table_band(&q->table, w->priority);
 	const struct flow_band_options *o = b != NULL ? b->options :
-	    band_options(q->options, w->priority);
+	    flow_options_band(q->options, w->priority);
 	const struct flow_counts none = { 0 };
 	struct flow *f;
 	int r;
@@ -300,7 +300,7 @@ void flow_queue_set_options(struct flow_queue *q,
 	q->options = options;
 	for (size_t i = 0; i < t->n_bands; i++)
 		set_band_options(t->bands[i],
-		    band_options(options, t->bands[i]->priority));
+		    flow_options_band(options, t->bands[i]->priority));
 }
 
 struct renewal {

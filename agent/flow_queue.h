@@ -61,6 +61,7 @@ struct flow_band_options {
 	uint64_t max_bytes;	/* default FLOW_BAND_MAX_BYTES */
 	enum flow_fairness fairness;	/* default FLOW_GLOBAL_STRICT */
 	enum flow_ordering ordering;	/* default FLOW_FCFS */
+	int64_t ttl_ms;		/* to wait, for whoever sets expires_ms; 0: the pool's */
 };
 
 struct flow_options {
@@ -76,6 +77,10 @@ struct flow_options {
 
 /* What llm-d does without a word of configuration. */
 extern const struct flow_options flow_options_default;
+
+/* The row, or the template, that is for this priority. */
+const struct flow_band_options *flow_options_band(const struct flow_options *o,
+    int32_t priority);
 
 struct flow;
 struct flow_queue;

@@ -173,7 +173,7 @@ static const char *const orderings[] = {
 	[FLOW_SLO_DEADLINE] = "slo-deadline-ordering-policy", NULL,
 };
 
-/* The last three rows of all bands; the first is for those that have a number. */
+/* The last rows of all bands; the first is for those that have a number. */
 #define BAND_ROWS                                                       \
 	{ .key = "maxRequests", .decode = conf_u64, .preset = "5000",   \
 	  .offset = offsetof(struct flow_band_options, max_requests),   \
@@ -181,6 +181,10 @@ static const char *const orderings[] = {
 	{ .key = "maxBytes", .decode = decode_bytes, .preset = "1000000000", \
 	  .offset = offsetof(struct flow_band_options, max_bytes),      \
 	  .help = "of their bodies, which HAProxy keeps; 0: no limit" }, \
+	{ .key = "defaultRequestTTL", .decode = conf_duration, .min = 1, \
+	  .max = HOUR_MS,                                               \
+	  .offset = offsetof(struct flow_band_options, ttl_ms),         \
+	  .help = "if not the pool's, while it has endpoints" },        \
 	{ .key = "fairnessPolicyRef", .decode = conf_enum,              \
 	  .preset = "global-strict-fairness-policy", .names = fairnesses, \
 	  .offset = offsetof(struct flow_band_options, fairness),       \

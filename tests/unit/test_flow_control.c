@@ -464,6 +464,33 @@ static void test_one_that_waits_too_long_is_refused(void **state)
 	assert_int_equal(books_count(lab.books), 0);
 }
 
+/* A band's own time comes before the pool's; an empty pool has one for all. */
+static void test_a_band_may_have_a_time_of_its_own(void **state)
+{
+	static const struct flow_band_options bands[] = {
+		{ .priority = 5, .ttl_ms = 20 },
+		{ .priority = 6, .ttl_ms = 3600000 },
+	};
+	struct flow_control_options flow = waiting;
+
+	(void)state;
+	flow.queue.bands = bands;
+	flow.queue.n_bands = 2;
+	flow.empty_ttl_ms = 20;
+	set_flow(flow);
+	publish();
+	hold_id("patient");
+	hold(&(struct who){ .id = "hasty", .priority = 5 });
+	await(1);
+	assert_string_equal(order(), "hasty ");
+	expect_refusal(0, 429, "rejected-ttl-expired");
+	lab.pool.view.n_endpoints = 0;
+	publish();
+	hold(&(struct who){ .id = "any", .priority = 6 });
+	await(3);
+	assert_int_equal(counters()->expired, 3);
+}
+
 /* They end one by one, and the one that may wait longer is left. */
 static void test_each_has_its_own_time(void **state)
 {
@@ -1181,6 +1208,7 @@ int main(void)
 		unit(test_higher_priorities_go_first),
 		unit(test_the_policies_of_the_bands_are_followed),
 		unit(test_one_that_waits_too_long_is_refused),
+		unit(test_a_band_may_have_a_time_of_its_own),
 		unit(test_each_has_its_own_time),
 		unit(test_an_empty_pool_keeps_its_own_time_and_says_503),
 		unit(test_the_first_endpoint_opens_the_waiting_room),

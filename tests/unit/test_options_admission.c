@@ -118,7 +118,7 @@ static const char everything[] =
     "    priorityBands:\n"
     "    - {priority: -5, maxRequests: 1, maxBytes: 2k,"
     " fairnessPolicyRef: round-robin-fairness-policy,"
-    " orderingPolicyRef: edf-ordering-policy}\n"
+    " orderingPolicyRef: edf-ordering-policy, defaultRequestTTL: 7s}\n"
     "    - {priority: 5}\n"
     "    defaultPriorityBand: {maxRequests: 3,"
     " orderingPolicyRef: slo-deadline-ordering-policy}\n"
@@ -157,8 +157,10 @@ static void test_every_key_reaches_its_field(void **state)
 	assert_int_equal(q->bands[0].max_bytes, 2048);
 	assert_int_equal(q->bands[0].fairness, FLOW_ROUND_ROBIN);
 	assert_int_equal(q->bands[0].ordering, FLOW_EDF);
+	assert_int_equal(q->bands[0].ttl_ms, 7000);
 	assert_int_equal(q->bands[1].priority, 5);
 	expect_default_band(&q->bands[1]);
+	assert_int_equal(q->bands[1].ttl_ms, 0);
 	assert_int_equal(q->default_band.max_requests, 3);
 	assert_int_equal(q->default_band.ordering, FLOW_SLO_DEADLINE);
 	assert_int_equal(q->default_negative_band.max_requests, 5000);
