@@ -56,6 +56,8 @@ struct source_entry {
 struct band_document {
 	int32_t priority;
 	unsigned line;
+	int64_t ttl_ms;		/* 0: the whole's */
+	bool is_endless;	/* a time to live of 0s */
 	uint64_t max_requests, max_bytes;
 	struct reference fairness, ordering;
 };
@@ -81,6 +83,7 @@ struct document {
 	size_t n_profiles;
 	const struct reference *parsers;
 	size_t n_parsers;
+	bool propagates_priority;
 	struct reference parser;	/* both deprecated by llm-d: top level */
 	struct reference detector;
 	struct {

@@ -177,11 +177,16 @@ static int check_parser(struct decoding *d, const struct reference *r)
 
 static int check_parsers(struct decoding *d)
 {
+	const struct conf *map = conf_child(d->root, "requestHandler");
 	int err = d->doc.parser.name != NULL ?
 	    check_parser(d, &d->doc.parser) : 0;
 
 	for (size_t i = 0; i < d->doc.n_parsers && err == 0; i++)
 		err = check_parser(d, &d->doc.parsers[i]);
+	if (d->doc.propagates_priority)
+		picker_config_tell(d, conf_child(map,
+		    "propagatePriority")->line, MIGRATION_NOT_HONOURED,
+		    "propagatePriority", "bodies are forwarded as they are");
 	return err;
 }
 
@@ -353,7 +358,8 @@ static int take_band(struct decoding *d, const struct band_document *from,
 		.max_bytes = from->max_bytes > 0 ? from->max_bytes :
 		    FLOW_BAND_MAX_BYTES,
 		.fairness = (enum flow_fairness)fairness,
-		.ordering = (enum flow_ordering)ordering };
+		.ordering = (enum flow_ordering)ordering,
+		.ttl_ms = from->ttl_ms };
 	return 0;
 }
 

@@ -47,14 +47,6 @@ static int keep_tree(const struct conf_input *in, const struct conf_row *row,
 	return 0;
 }
 
-static int keep_line(const struct conf_input *in, const struct conf *map,
-    void *out)
-{
-	(void)in;
-	((struct band_document *)out)->line = map->line;
-	return 0;
-}
-
 /* What a quantity's suffix multiplies by; 0: there is no such suffix. */
 static uint64_t times_of(const char *suffix)
 {
@@ -102,6 +94,17 @@ static int decode_eviction(const struct conf_input *in,
 		return conf_refuse(in, row, value, "false: a request that "
 		    "HAProxy has sent cannot be taken back");
 	return err;
+}
+
+/* Left out, requests would leave the queue that the gate holds back. */
+static int decode_gate(const struct conf_input *in, const struct conf_row *row,
+    const struct conf *value, void *out)
+{
+	(void)out;
+	if (value->type == CONF_SCALAR && value->text[0] == '\0')
+		return 0;
+	return conf_refuse(in, row, value, "no gate: who waits goes as soon as "
+	    "the pool has room");
 }
 
 /* ---- plugins and profiles ---- */
@@ -191,6 +194,9 @@ static const struct conf_row handler_rows[] = {
 	  .max = REFS_MAX, .offset = offsetof(struct document, parsers),
 	  .offset_n = offsetof(struct document, n_parsers),
 	  .help = "which kinds of request are understood" },
+	{ .key = "propagatePriority", .decode = conf_bool, .preset = "false",
+	  .offset = offsetof(struct document, propagates_priority),
+	  .help = "write it into bodies" },
 };
 
 static const struct conf_table handler_table = {
@@ -216,6 +222,37 @@ static const struct conf_table source_table = {
 
 #define DATA(field) offsetof(struct document, data.field)
 
+/* pluginRef of v1alpha1; v1 has the other two. */
+static const struct conf_row discovery_rows[] = {
+	{ .key = "pluginRef", .decode = decode_name,
+	  .offset = DATA(discovery), .help = "a plugin's name" },
+	{ .key = "endpoints", .decode = conf_section,
+	  .table = &optional_plugin_table, .offset = DATA(discovery),
+	  .help = "{pluginRef: file-discovery}" },
+	{ .key = "peers", .decode = conf_section,
+	  .table = &optional_plugin_table, .offset = DATA(peers),
+	  .help = "of other pickers" },
+};
+
+static const struct conf_table discovery_table = {
+	.what = "discovery", .rows = discovery_rows,
+	.n_rows = sizeof(discovery_rows) / sizeof(*discovery_rows),
+};
+
+static const struct conf_row replica_rows[] = {
+	{ .key = "syncerPluginRef", .decode = decode_name,
+	  .offset = DATA(syncer), .help = "between pickers" },
+	{ .key = "syncInterval", .decode = decode_name,
+	  .offset = DATA(sync_interval), .help = "between pickers" },
+	{ .key = "publishTimeout", .decode = decode_name,
+	  .offset = DATA(sync_interval), .help = "between pickers" },
+};
+
+static const struct conf_table replica_table = {
+	.what = "crossReplica", .rows = replica_rows,
+	.n_rows = sizeof(replica_rows) / sizeof(*replica_rows),
+};
+
 static const struct conf_row data_rows[] = {
 	{ .key = "injectDefaults", .decode = conf_bool, .preset = "true",
 	  .offset = DATA(injects_defaults),
@@ -224,8 +261,7 @@ static const struct conf_row data_rows[] = {
 	  .max = REFS_MAX, .offset = DATA(sources),
 	  .offset_n = DATA(n_sources), .help = "of metrics" },
 	{ .key = "discovery", .decode = conf_section,
-	  .table = &optional_plugin_table, .offset = DATA(discovery),
-	  .help = "of endpoints" },
+	  .table = &discovery_table, .help = "of endpoints" },
 	{ .key = "peerDiscovery", .decode = conf_section,
 	  .table = &optional_plugin_table, .offset = DATA(peers),
 	  .help = "of other pickers" },
@@ -233,6 +269,8 @@ static const struct conf_row data_rows[] = {
 	  .offset = DATA(syncer), .help = "between pickers" },
 	{ .key = "crossReplicaSyncInterval", .decode = decode_name,
 	  .offset = DATA(sync_interval), .help = "between pickers" },
+	{ .key = "crossReplica", .decode = conf_section,
+	  .table = &replica_table, .help = "between pickers" },
 };
 
 static const struct conf_table data_table = {
@@ -248,6 +286,8 @@ static const struct conf_table data_table = {
 	  .offset = BAND(max_requests), .help = "that may wait" },        \
 	{ .key = "maxBytes", .decode = decode_quantity,                   \
 	  .offset = BAND(max_bytes), .help = "of their bodies" },         \
+	{ .key = "defaultRequestTTL", .decode = conf_duration,            \
+	  .max = HOUR_MS, .offset = BAND(ttl_ms), .help = "to wait" },    \
 	{ .key = "fairnessPolicyRef", .decode = decode_name,              \
 	  .offset = BAND(fairness), .help = "a plugin's name" },          \
 	{ .key = "orderingPolicyRef", .decode = decode_name,              \
@@ -259,10 +299,31 @@ static const struct conf_row band_rows[] = {
 	BAND_ROWS,
 };
 
+/* llm-d: 0s is no limit at all. HAProxy has one in any case. */
+static int64_t limited(int64_t ttl_ms, bool *is_endless)
+{
+	if (ttl_ms > 0)
+		return ttl_ms;
+	*is_endless = true;
+	return HOUR_MS;
+}
+
+static int check_band(const struct conf_input *in, const struct conf *map,
+    void *out)
+{
+	struct band_document *b = out;
+
+	(void)in;
+	b->line = map->line;
+	if (conf_is_given(conf_child(map, "defaultRequestTTL")))
+		b->ttl_ms = limited(b->ttl_ms, &b->is_endless);
+	return 0;
+}
+
 static const struct conf_table band_table = {
 	.what = "a priority band", .size = sizeof(struct band_document),
 	.rows = band_rows, .n_rows = sizeof(band_rows) / sizeof(*band_rows),
-	.check = keep_line,
+	.check = check_band,
 };
 
 #define FLOW(field) offsetof(struct flow_document, field)
@@ -292,15 +353,18 @@ static const struct conf_row flow_rows[] = {
 	  .help = "{pluginRef: utilization-detector}" },
 	{ .key = "enableEviction", .decode = decode_eviction,
 	  .help = "false" },
+	{ .key = "endpointGatePluginRef", .decode = decode_gate,
+	  .help = "none" },
 };
 
-/* llm-d: 0s is no limit at all. HAProxy has one in any case. */
-static int64_t limited(int64_t ttl_ms, bool *is_endless)
+static bool is_any_endless(const struct flow_document *f)
 {
-	if (ttl_ms > 0)
-		return ttl_ms;
-	*is_endless = true;
-	return HOUR_MS;
+	bool is = f->is_endless | f->default_band.is_endless |
+	    f->default_negative_band.is_endless;
+
+	for (size_t i = 0; i < f->n_bands; i++)
+		is |= f->bands[i].is_endless;
+	return is;
 }
 
 static int check_flow(const struct conf_input *in, const struct conf *map,
@@ -315,6 +379,7 @@ static int check_flow(const struct conf_input *in, const struct conf *map,
 		f->default_negative_band = f->default_band;
 	f->ttl_ms = limited(f->ttl_ms, &f->is_endless);
 	f->empty_ttl_ms = limited(f->empty_ttl_ms, &f->is_endless);
+	f->is_endless = is_any_endless(f);
 	for (const struct conf *c = map->children; c != NULL; c = c->next)
 		f->has_settings |= strcmp(c->key, "saturationDetector") != 0;
 	return 0;
@@ -328,7 +393,8 @@ static const struct conf_table flow_table = {
 /* ---- the document ---- */
 
 static const char *const api_versions[] = {
-	"llm-d.ai/v1alpha1", "inference.networking.x-k8s.io/v1alpha1", NULL,
+	"llm-d.ai/v1alpha1", "llm-d.ai/v1",
+	"inference.networking.x-k8s.io/v1alpha1", NULL,
 };
 
 static const char *const kinds[] = { "EndpointPickerConfig", NULL };
@@ -337,7 +403,7 @@ static const struct conf_row document_rows[] = {
 	{ .key = "apiVersion", .decode = conf_enum, .required = true,
 	  .names = api_versions,
 	  .offset = offsetof(struct document, api_version),
-	  .help = "llm-d.ai/v1alpha1" },
+	  .help = "llm-d.ai/v1alpha1, or v1" },
 	{ .key = "kind", .decode = conf_enum, .required = true, .names = kinds,
 	  .offset = offsetof(struct document, kind),
 	  .help = "EndpointPickerConfig" },

@@ -383,6 +383,13 @@ static const struct {
 	{ PLUGINS "    - type: queue-scorer\n    dataLayer:\n"
 	    "      discovery: {pluginRef: queue-scorer}\n", 10,
 	    "a plugin of another kind: queue-scorer", "file-discovery" },
+	{ PLUGINS "    - type: queue-scorer\n    dataLayer:\n"
+	    "      discovery: {endpoints: {pluginRef: queue-scorer}}\n", 10,
+	    "a plugin of another kind: queue-scorer", "file-discovery" },
+	{ DOC "    dataLayer:\n      discovery: {endpoint: {}}\n", 8,
+	    "discovery with unknown key endpoint", "endpoints" },
+	{ DOC "    requestHandler: {propagatePriority: maybe}\n", 7,
+	    "propagatePriority: maybe", "true or false" },
 	{ PLUGINS "    - type: queue-scorer\n"
 	    "    saturationDetector: {pluginRef: queue-scorer}\n", 9,
 	    "a plugin of another kind: queue-scorer",
@@ -445,6 +452,11 @@ static const struct {
 	    "a plugin of another kind: queue-scorer", "a usage limit policy" },
 	{ DOC "    flowControl:\n      enableEviction: true\n", 8,
 	    "enableEviction: true", "false: a request" },
+	{ DOC "    flowControl:\n      endpointGatePluginRef: g\n", 8,
+	    "endpointGatePluginRef: g", "no gate: " },
+	{ DOC "    flowControl:\n      priorityBands:\n"
+	    "      - {priority: 1, defaultRequestTTL: 61m}\n", 9,
+	    "defaultRequestTTL: 61m", "a duration from 0ms to 3600000ms" },
 	{ DOC "    flowControl:\n      saturationDetector:\n"
 	    "        pluginRef: openai-parser\n", 9,
 	    "no such name under plugins: openai-parser", "" },
@@ -498,6 +510,8 @@ static const char *const good[] = {
 	POOL "  scheduling: ~\n",
 	POOL "  scheduling:\n"
 	    "    apiVersion: inference.networking.x-k8s.io/v1alpha1\n"
+	    "    kind: EndpointPickerConfig\n",
+	POOL "  scheduling:\n    apiVersion: llm-d.ai/v1\n"
 	    "    kind: EndpointPickerConfig\n",
 	DOC "    plugins: []\n    schedulingProfiles: []\n    featureGates: []\n"
 	    "    requestHandler: {}\n    dataLayer: {}\n    flowControl: {}\n"
@@ -1004,6 +1018,34 @@ static const struct {
 	    "other\n"
 	    "f:11: not honoured: crossReplicaSyncerPluginRef: agents know "
 	    "nothing of each other\n" },
+	/* The same in llm-d.ai/v1, and what only that has. */
+	{ PLUGINS "    - type: random-picker\n    - type: file-discovery\n"
+	    "    dataLayer:\n"
+	    "      discovery: {endpoints: {pluginRef: file-discovery},\n"
+	    "        peers: {pluginRef: x}}\n"
+	    "      crossReplica:\n"
+	    "        syncInterval: 1s\n"
+	    "        publishTimeout: 1s\n"
+	    "        syncerPluginRef: y\n"
+	    "    requestHandler:\n"
+	    "      propagatePriority: true\n",
+	    "f:8: exact: random-picker\n"
+	    "f:9: not honoured: file-discovery: endpoints come from the pool's "
+	    "own source\n"
+	    "f:10: approximate: dataLayer: endpoints come from the pool's own "
+	    "source\n"
+	    "f:12: not honoured: peerDiscovery: agents know nothing of each "
+	    "other\n"
+	    "f:16: not honoured: crossReplicaSyncerPluginRef: agents know "
+	    "nothing of each other\n"
+	    "f:18: not honoured: propagatePriority: bodies are forwarded as "
+	    "they are\n" },
+	{ DOC "    plugins: [{type: random-picker}]\n" GATE
+	    "    flowControl: {priorityBands: [{priority: 1,"
+	    " defaultRequestTTL: 0s}]}\n",
+	    "f:7: exact: random-picker\n"
+	    "f:8: approximate: flowControl: " WAITS "\n"
+	    "f:9: approximate: flowControl: 0s is an hour\n" },
 };
 
 static void test_each_line_says_what_becomes_of_it(void **state)
@@ -1325,8 +1367,10 @@ static void test_who_waits_is_as_it_says(void **state)
 	    "      defaultRequestTTL: 5s\n"
 	    "      priorityBands:\n"
 	    "      - {priority: 7, maxRequests: 1, maxBytes: 500Mi,"
-	    " fairnessPolicyRef: rr, orderingPolicyRef: slo}\n"
-	    "      - {priority: -7, maxRequests: 0, maxBytes: 0}\n"
+	    " fairnessPolicyRef: rr, orderingPolicyRef: slo,"
+	    " defaultRequestTTL: 9000ms}\n"
+	    "      - {priority: -7, maxRequests: 0, maxBytes: 0,"
+	    " defaultRequestTTL: 0s}\n"
 	    "      - {priority: 0, maxRequests: 1Ki, maxBytes: 2M}\n"
 	    "      defaultPriorityBand: {maxBytes: 1G,"
 	    " orderingPolicyRef: edf-ordering-policy}\n");
@@ -1344,7 +1388,10 @@ static void test_who_waits_is_as_it_says(void **state)
 	expect_band(&q->bands[0], 7, 1, 500 << 20);
 	assert_int_equal(q->bands[0].fairness, FLOW_ROUND_ROBIN);
 	assert_int_equal(q->bands[0].ordering, FLOW_SLO_DEADLINE);
+	assert_int_equal(q->bands[0].ttl_ms, 9000);
 	expect_band(&q->bands[1], -7, 5000, 1000000000);
+	assert_int_equal(q->bands[1].ttl_ms, 3600000);
+	assert_int_equal(q->bands[2].ttl_ms, 0);
 	assert_int_equal(q->bands[1].fairness, FLOW_GLOBAL_STRICT);
 	assert_int_equal(q->bands[1].ordering, FLOW_FCFS);
 	expect_band(&q->default_band, 0, 5000, 1000000000);
