@@ -143,11 +143,30 @@ static size_t distance(const char *a, const char *b)
 	return above[n_b];
 }
 
+/* As many as there is room for, none of them cut. */
+static void want_any(struct fault *why, const char *const *names, size_t n)
+{
+	static const char more[] = ", ...";
+	char all[sizeof(why->want)] = "one of:";
+	size_t len = strlen(all);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t room = sizeof(all) - len - (i + 1 < n ? strlen(more) : 0);
+
+		if (strlen(names[i]) + strlen(", ") >= room) {
+			snprintf(all + len, sizeof(all) - len, "%s", more);
+			break;
+		}
+		len += (size_t)snprintf(all + len, sizeof(all) - len, "%s %s",
+		    i > 0 ? "," : "", names[i]);
+	}
+	fault_want(why, "%s", all);
+}
+
 void conf_want_name(struct fault *why, const char *word,
     const char *const *names, size_t n)
 {
-	char all[sizeof(why->want)] = "one of:";
-	size_t best = SIZE_MAX, at = 0, len = strlen(all);
+	size_t best = SIZE_MAX, at = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		size_t d = distance(word, names[i]);
@@ -156,14 +175,11 @@ void conf_want_name(struct fault *why, const char *word,
 			best = d;
 			at = i;
 		}
-		if (len < sizeof(all))
-			len += (size_t)snprintf(all + len, sizeof(all) - len,
-			    "%s %s", i > 0 ? "," : "", names[i]);
 	}
 	if (n > 0 && best <= 1 + strlen(names[at]) / 3)
 		fault_want(why, "%s", names[at]);
 	else
-		fault_want(why, "%s", all);
+		want_any(why, names, n);
 }
 
 static const struct conf_row *find_row(const struct conf_table *table,

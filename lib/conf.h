@@ -122,7 +122,7 @@ int conf_refuse_at(const struct conf_input *in, const struct conf *map,
 /* The fault that there is no memory. Returns -ENOMEM. */
 int conf_no_memory(const struct conf_input *in);
 
-/* The name nearest to `word`, or all of them, as what the fault wants. */
+/* The name nearest to `word`, or all that there is room for, as what the fault wants. */
 void conf_want_name(struct fault *why, const char *word,
     const char *const *names, size_t n);
 

@@ -497,6 +497,30 @@ static void test_help_has_every_row(void **state)
 	free(text);
 }
 
+/* Names are told whole, or not at all: 256 bytes are all there is room for. */
+static void test_names_that_there_is_no_room_for_are_left_out(void **state)
+{
+	const char *const names[] = {
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+		"ccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+		"ddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+	};
+	char whole[256];
+
+	(void)state;
+	for (size_t n = 1; n <= 4; n++) {
+		struct fault why = { 0 };
+
+		conf_want_name(&why, "e", names, n);
+		snprintf(whole, sizeof(whole), "one of: %s%s%s%s%s%s",
+		    names[0], n > 1 ? ", " : "", n > 1 ? names[1] : "",
+		    n > 2 ? ", " : "", n > 2 ? names[2] : "",
+		    n > 3 ? ", ..." : "");
+		assert_string_equal(why.want, whole);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +537,8 @@ int main(void)
 		cmocka_unit_test(test_a_full_arena_is_a_fault_and_no_crash),
 		cmocka_unit_test(test_a_path_leads_to_the_place),
 		cmocka_unit_test(test_an_open_map_keeps_its_secrets),
+		cmocka_unit_test(
+		    test_names_that_there_is_no_room_for_are_left_out),
 		cmocka_unit_test(test_help_has_every_row),
 	};
 
