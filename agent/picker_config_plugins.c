@@ -47,11 +47,12 @@ static size_t all_types(const char *names[NAMES_MAX])
 
 static int refuse_type(const struct decoding *d, const struct reference *type)
 {
-	const char *names[NAMES_MAX];
+	const char *names[NAMES_MAX], *want = refused_type_want(type->name);
 
 	picker_config_refuse(d, type->line, "a plugin of a type that we do not "
-	    "have", type->name, NULL);
-	conf_want_name(d->in->why, type->name, names, all_types(names));
+	    "have", type->name, want);
+	if (want == NULL)
+		conf_want_name(d->in->why, type->name, names, all_types(names));
 	return -EINVAL;
 }
 

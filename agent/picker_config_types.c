@@ -341,6 +341,10 @@ static const char follows_text[] =
 static const char no_prompt[] = "its requests are picked without their prompt";
 static const char no_models[] =
     "models are not asked for: adapters come from the metrics";
+static const char no_images[] =
+    "images are not matched: the other scorers of its profile decide";
+static const char no_gpus[] =
+    "GPUs are not asked: attributes are of the engine's own page, under `engines:`";
 static const char own_source[] = "endpoints come from the pool's own source";
 static const char full_ceiling[] = "the ceiling is 1.0 for every band";
 static const char own_headers[] =
@@ -364,6 +368,15 @@ static const struct other_type types[] = {
 	  &precise_table, 0 },
 	{ "precise-prefix-cache-scorer", OTHER_PRECISE, ALIKE, follows_text,
 	  &precise_table, 0 },
+	{ "burst-prefix-cache-producer", OTHER_NOTHING, ALIKE,
+	  "no request waits for others of its burst: each finds the prompt where the one "
+	  "before was sent; none is spread by maxPerReplica", NULL, 0 },
+	{ "mm-embeddings-cache-producer", OTHER_NOTHING, NONE, no_images, NULL, 0 },
+	{ "mm-embeddings-cache-scorer", OTHER_NOTHING, NONE, no_images, NULL, 0 },
+	{ "p2p-source-producer", OTHER_NOTHING, NONE,
+	  "no server is told which other one has the prompt cached", NULL, 0 },
+	{ "session-id-producer", OTHER_NOTHING, NONE,
+	  "session affinity reads its headers itself: sessionIdConfig.sources", NULL, 0 },
 	{ "inflight-load-producer", OTHER_NOTHING, ALIKE,
 	  "counts are raised with the pick and given back by HAProxy's log line; "
 	  "output tokens are not estimated", NULL, 0 },
@@ -375,6 +388,8 @@ static const struct other_type types[] = {
 	  "`engines:` of agent.yaml", &extractor_table, 0 },
 	{ "models-data-source", OTHER_SOURCE, NONE, no_models, NULL, 0 },
 	{ "models-data-extractor", OTHER_NOTHING, NONE, no_models, NULL, 0 },
+	{ "dcgm-data-source", OTHER_SOURCE, NONE, no_gpus, NULL, 0 },
+	{ "dcgm-extractor", OTHER_NOTHING, NONE, no_gpus, NULL, 0 },
 	{ "topology-extractor", OTHER_NOTHING, ALIKE,
 	  "labels of the endpoints are read, not of their nodes", NULL, 0 },
 	{ "endpoint-notification-source", OTHER_SOURCE, ALIKE, own_source, NULL,
@@ -395,6 +410,9 @@ static const struct other_type types[] = {
 	  FLOW_GLOBAL_STRICT },
 	{ "round-robin-fairness-policy", OTHER_FAIRNESS, EXACT, NULL, NULL,
 	  FLOW_ROUND_ROBIN },
+	{ "program-aware-fairness", OTHER_FAIRNESS, ALIKE,
+	  "fairness ids take turns, whatever each was served before", NULL,
+	  FLOW_ROUND_ROBIN },
 	{ "fcfs-ordering-policy", OTHER_ORDERING, EXACT, NULL, NULL, FLOW_FCFS },
 	{ "edf-ordering-policy", OTHER_ORDERING, EXACT, NULL, NULL, FLOW_EDF },
 	{ "slo-deadline-ordering-policy", OTHER_ORDERING, EXACT, NULL, NULL,
@@ -413,6 +431,11 @@ static const struct other_type types[] = {
 	{ "probabilistic-admitter", OTHER_NOTHING, NONE,
 	  "negative priorities are refused when the pool is full, not before",
 	  NULL, 0 },
+	{ "dp-rank-header-handler", OTHER_NOTHING, NONE,
+	  "no x-data-parallel-rank: an engine picks among its ranks, unless each is an "
+	  "endpoint with a port of its own", NULL, 0 },
+	{ "destination-endpoint-served-verifier", OTHER_NOTHING, NONE,
+	  "HAProxy does not show us answers", NULL, 0 },
 	{ "agent-identity", OTHER_NOTHING, NONE,
 	  "the fairness id is x-llm-d-inference-fairness-id alone", NULL, 0 },
 	{ "request-attribute-reporter", OTHER_NOTHING, NONE,

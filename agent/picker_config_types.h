@@ -81,3 +81,6 @@ struct other_type {
 /* NULL when there is none of that name; row i, NULL past the end. */
 const struct other_type *other_type_find(const char *name);
 const struct other_type *other_type_at(size_t i);
+
+/* What to have instead of a type of llm-d that is refused; NULL: it is not one. */
+const char *refused_type_want(const char *name);

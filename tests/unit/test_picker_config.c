@@ -90,8 +90,12 @@ static const struct {
 	    "openai-parser" },
 	{ PLUGINS "    - type: label-selector-filtre\n", 8, "",
 	    "label-selector-filter" },
-	{ PLUGINS "    - type: burst-prefix-cache-producer\n", 8, "",
-	    "-prefix-cache-producer" },
+	/* What llm-d has and we refuse: no name that is merely alike. */
+	{ PLUGINS "    - type: multicluster-prefix-cache-scorer\n", 8,
+	    "do not have: multicluster-prefix-cache-scorer",
+	    "without `multicluster-`" },
+	{ PLUGINS "    - type: disaggregatedset-rollout-screener\n", 8, "",
+	    "a pool of each revision" },
 	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
 	    "      parameters:\n        kvEventsConfig:\n"
 	    "          zmqEndpoint: tcp://*:5557\n", 11, "zmqEndpoint: tcp",
@@ -112,6 +116,8 @@ static const struct {
 	    "      parameters: {vlm: {url: 'http://r:8000'}}\n", 9,
 	    "unknown key vlm", "vllm" },
 	{ PLUGINS "    - type: x\n", 8, "do not have: x", "one of: " },
+	{ PLUGINS "    - type: x\n", 8, "do not have: x",
+	    "topology-affinity-filter, ..." },
 	{ PLUGINS "    - name: x\n", 8, "a plugin without type", "type: " },
 	{ PLUGINS "    - type:\n", 8, "a plugin without type", "type: " },
 	{ PLUGINS "    - type: ''\n", 8, "type: \"\"", "a string" },
@@ -999,6 +1005,25 @@ static const struct {
 	    "f:8: exact: random-picker\n"
 	    "f:9: approximate: concurrency-detector: "
 	    "@concurrency-detector@\n" },
+	/* Of llm-d's guides: what has no effect, and what is done otherwise. */
+	{ PLUGINS "    - type: mm-embeddings-cache-scorer\n"
+	    "    - type: random-picker\n"
+	    "    - {type: program-aware-fairness, parameters: {strategy: las}}\n"
+	    "    - type: prefix-cache-scorer\n      parameters:"
+	    " {prefixMatchInfoProducerName: burst-prefix-cache-producer}\n"
+	    "    schedulingProfiles:\n    - name: a\n      plugins:\n"
+	    "      - {pluginRef: mm-embeddings-cache-scorer, weight: 10}\n"
+	    "      - pluginRef: prefix-cache-scorer\n" GATE
+	    "    flowControl: {defaultPriorityBand: {fairnessPolicyRef:"
+	    " program-aware-fairness}}\n",
+	    "f:8: not honoured: mm-embeddings-cache-scorer: images are not "
+	    "matched: the other scorers of its profile decide\n"
+	    "f:9: exact: random-picker\n"
+	    "f:10: approximate: program-aware-fairness: fairness ids take "
+	    "turns, whatever each was served before\n"
+	    "f:11: exact: prefix-cache-scorer\n"
+	    "f:18: approximate: flowControl: " WAITS "\n"
+	    "f:19: exact: flowControl\n" },
 	/* A ceiling of 1 is what we have. */
 	{ PLUGINS "    - type: random-picker\n"
 	    "    - type: static-usage-limit-policy\n"
