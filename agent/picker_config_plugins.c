@@ -264,6 +264,20 @@ static bool takes_none(struct entry *e)
 	return e->other == NULL;
 }
 
+static int refuse_moved(const struct decoding *d, const struct entry *e,
+    const struct conf *map)
+{
+	for (const struct conf *c = map->children; c != NULL; c = c->next) {
+		const char *want = moved_param_want(e->type.name, c->key);
+
+		if (want != NULL)
+			return picker_config_refuse(d, c->line,
+			    "a parameter that its plugin has no more", c->key,
+			    want);
+	}
+	return 0;
+}
+
 static int decode_params(const struct decoding *d, struct entry *e)
 {
 	static const struct conf_row row = { .key = "parameters" };
@@ -275,7 +289,9 @@ static int decode_params(const struct decoding *d, struct entry *e)
 		map = *e->parameters;
 	if (map.type != CONF_MAP)
 		return conf_refuse(d->in, &row, &map, "a map: key: value");
-	err = strip_producers(d, e, &map);
+	err = refuse_moved(d, e, &map);
+	if (err == 0)
+		err = strip_producers(d, e, &map);
 	if (err == 0 && takes_none(e) && map.children != NULL)
 		err = picker_config_refuse(d, map.children->line,
 		    "a parameter of a plugin that takes none",

@@ -1,9 +1,10 @@
 /*
- * picker_config_refused.c - plugin types of llm-d that we will not do without a word
+ * picker_config_refused.c - what llm-d has, or had, and we refuse: what to have instead
  *
- * Left out they would send requests elsewhere, or to servers that do not fit together;
- * the name that is spelled most alike is no help. Source: llm-d-router
- * cmd/epp/runner, registerInTreePlugins().
+ * Types: left out they would send requests elsewhere, or to servers that do not fit
+ * together; the name that is spelled most alike is no help. Parameters: of documents
+ * older than llm-d-router 0.9, whose plugin no longer reads them. Source: llm-d-router
+ * cmd/epp/runner, registerInTreePlugins(); deploy/config of llm-d-inference-scheduler.
  */
 #include "picker_config_types.h"
 
@@ -38,5 +39,33 @@ const char *refused_type_want(const char *name)
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (strcmp(types[i].name, name) == 0)
 			return types[i].want;
+	return NULL;
+}
+
+static const char to_producer[] = "it under approx-prefix-cache-producer";
+static const char to_producer_tokens[] =
+    "blockSizeTokens under approx-prefix-cache-producer: four bytes are a token";
+
+static const struct {
+	const char *type, *key, *want;
+} params[] = {
+	{ "prefix-cache-scorer", "autoTune", to_producer },
+	{ "prefix-cache-scorer", "blockSize", to_producer },
+	{ "prefix-cache-scorer", "blockSizeTokens", to_producer },
+	{ "prefix-cache-scorer", "hashBlockSize", to_producer_tokens },
+	{ "prefix-cache-scorer", "maxPrefixBlocksToMatch", to_producer },
+	{ "prefix-cache-scorer", "maxPrefixTokensToMatch", to_producer },
+	{ "prefix-cache-scorer", "lruCapacityPerServer", to_producer },
+	{ "pd-profile-handler", "threshold",
+	  "nonCachedTokens of prefix-based-pd-decider; always: always-disagg-pd-decider" },
+	{ "pd-profile-handler", "hashBlockSize", to_producer_tokens },
+};
+
+const char *moved_param_want(const char *type, const char *key)
+{
+	for (size_t i = 0; i < sizeof(params) / sizeof(*params); i++)
+		if (strcmp(params[i].type, type) == 0 &&
+		    strcmp(params[i].key, key) == 0)
+			return params[i].want;
 	return NULL;
 }

@@ -197,7 +197,8 @@ static const char *const event_engines[] = { "vllm", "sglang", NULL };
 
 static const struct conf_row event_rows[] = {
 	{ .key = "zmqEndpoint", .decode = decode_elsewhere,
-	  .help = "discoverPods: true, since we connect to each endpoint" },
+	  .help = "none: engines bind, at podDiscoveryConfig.socketPort, and we "
+	    "connect to each" },
 	{ .key = "topicFilter", .decode = decode_text,
 	  .offset = PRECISE(topic), .help = "beginning of the topics" },
 	{ .key = "concurrency", .decode = decode_ignored, .help = "one thread" },

@@ -84,3 +84,6 @@ const struct other_type *other_type_at(size_t i);
 
 /* What to have instead of a type of llm-d that is refused; NULL: it is not one. */
 const char *refused_type_want(const char *name);
+
+/* The same, of a parameter that its type had once. */
+const char *moved_param_want(const char *type, const char *key);

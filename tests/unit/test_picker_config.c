@@ -99,7 +99,7 @@ static const struct {
 	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
 	    "      parameters:\n        kvEventsConfig:\n"
 	    "          zmqEndpoint: tcp://*:5557\n", 11, "zmqEndpoint: tcp",
-	    "discoverPods: true" },
+	    "none: engines bind, at podDiscoveryConfig.socketPort" },
 	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
 	    "      parameters:\n        kvEventsConfig:\n"
 	    "          engineType: trtllm\n", 11, "engineType: trtllm", "sglang" },
@@ -146,6 +146,15 @@ static const struct {
 	    "        matchLengthWeigth: 1\n", 10,
 	    "prefix-cache-scorer with unknown key matchLengthWeigth",
 	    "matchLengthWeight" },
+	/* Older documents of llm-d. */
+	{ PLUGINS "    - type: prefix-cache-scorer\n      parameters:\n"
+	    "        matchLengthWeight: 1\n"
+	    "        lruCapacityPerServer: 500\n", 11,
+	    "has no more: lruCapacityPerServer",
+	    "it under approx-prefix-cache-producer" },
+	{ PLUGINS "    - type: pd-profile-handler\n      parameters:\n"
+	    "        threshold: 0\n", 10, "has no more: threshold",
+	    "prefix-based-pd-decider" },
 	{ PLUGINS "    - type: prefix-cache-scorer\n      parameters:\n"
 	    "        matchLengthWeight: 2\n", 10, "matchLengthWeight: 2",
 	    "a number from 0 to 1" },
