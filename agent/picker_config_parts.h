@@ -24,6 +24,7 @@ struct reference {
 struct entry {
 	struct reference type, name;
 	const struct conf *parameters;	/* in the tree: soon gone */
+	const char *prefixes;		/* prefixMatchInfoProducerName; NULL: any */
 	const struct filter *filter;
 	const struct scorer *scorer;
 	const struct picker *picker;

@@ -8,6 +8,7 @@
 #include "picker_config_parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
@@ -190,7 +191,7 @@ static int check_producer(const struct decoding *d, const struct conf *value)
 }
 
 /* The parameters without those names: what the type's own rows know. */
-static int strip_producers(const struct decoding *d, const struct entry *e,
+static int strip_producers(const struct decoding *d, struct entry *e,
     struct conf *map)
 {
 	struct conf *copy, **last = &map->children;
@@ -201,6 +202,9 @@ static int strip_producers(const struct decoding *d, const struct entry *e,
 			err = conf_is_given(c) ? check_producer(d, c) : 0;
 			if (err != 0)
 				return err;
+			if (strcmp(c->key, "prefixMatchInfoProducerName") == 0 &&
+			    conf_is_given(c))
+				e->prefixes = c->text;
 			continue;
 		}
 		copy = arena_alloc(d->in->arena, sizeof(*copy));
@@ -344,6 +348,33 @@ static bool has_opinion(const struct entry *e)
 	    e->handler != NULL || e->decider != NULL;
 }
 
+/* It names a producer of prefixes, and another one is the pool's. */
+static bool reads_another(const struct decoding *d, const struct entry *e)
+{
+	const struct entry *from = e->prefixes != NULL ?
+	    picker_config_find(d, e->prefixes) : NULL;
+
+	return from != NULL && from->other != NULL && !from->is_taken &&
+	    (from->other->role == OTHER_PREFIX ||
+		from->other->role == OTHER_PRECISE);
+}
+
+/* Both in one line, since there is one for each entry; without memory, the news. */
+static const char *joined(const struct decoding *d, const char *news,
+    const char *differs)
+{
+	size_t len = strlen(news) + strlen("; ") + strlen(differs) + 1;
+	char *text = arena_alloc(d->in->arena, len);
+
+	if (text == NULL)
+		return news;
+	snprintf(text, len, "%s; %s", news, differs);
+	return text;
+}
+
+static const char one_index[] =
+    "a pool has one prefix index: it reads that one, not its producer's";
+
 static void tell_opinion(struct decoding *d, const struct entry *e)
 {
 	const char *differs = NULL, *const each[] = {
@@ -357,6 +388,9 @@ static void tell_opinion(struct decoding *d, const struct entry *e)
 	for (size_t i = 0; i < sizeof(each) / sizeof(*each); i++)
 		if (differs == NULL)
 			differs = each[i];
+	if (reads_another(d, e))
+		differs = differs != NULL ? joined(d, one_index, differs) :
+		    one_index;
 	picker_config_tell(d, e->type.line, differs != NULL ?
 	    MIGRATION_APPROXIMATE : MIGRATION_EXACT, e->type.name, differs);
 }

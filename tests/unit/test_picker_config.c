@@ -996,6 +996,27 @@ static const struct {
 	    "leaves are evicted before roots, and insertion does not lag\n"
 	    "f:10: not honoured: approx-prefix-cache-producer: another one of "
 	    "its kind is used\n" },
+	/* So who reads another's is told. */
+	{ PLUGINS "    - {type: approx-prefix-cache-producer, name: gpu}\n"
+	    "    - {type: approx-prefix-cache-producer, name: cpu}\n"
+	    "    - {type: prefix-cache-scorer, name: a, parameters:"
+	    " {prefixMatchInfoProducerName: gpu}}\n"
+	    "    - {type: prefix-cache-scorer, name: b, parameters:"
+	    " {prefixMatchInfoProducerName: cpu}}\n"
+	    "    - {type: no-hit-lru-scorer, parameters:"
+	    " {prefixMatchInfoProducerName: cpu}}\n"
+	    "    - type: random-picker\n",
+	    "f:8: approximate: approx-prefix-cache-producer: the same hashes; "
+	    "leaves are evicted before roots, and insertion does not lag\n"
+	    "f:9: not honoured: approx-prefix-cache-producer: another one of "
+	    "its kind is used\n"
+	    "f:10: exact: prefix-cache-scorer\n"
+	    "f:11: approximate: prefix-cache-scorer: a pool has one prefix "
+	    "index: it reads that one, not its producer's\n"
+	    "f:12: approximate: no-hit-lru-scorer: a pool has one prefix "
+	    "index: it reads that one, not its producer's; "
+	    "@no-hit-lru-scorer@\n"
+	    "f:13: exact: random-picker\n" },
 	/* A detector is the pool's, or a filter, or both. */
 	{ PLUGINS "    - type: random-picker\n"
 	    "    - type: concurrency-detector\n"
