@@ -8,9 +8,12 @@
  *
  * so that caches grow evenly. Source: llm-d-router, scorer "no-hit-lru-scorer". There
  * is no list: cold requests of a pool are numbered as they are sent, and an endpoint
- * remembers its last number. Two differences: those that never had one score alike, not
- * each less than the one before it; and all endpoints are remembered, not lruSize
- * (1024). Those that differ only beyond the last 65,536 cold requests are alike too.
+ * remembers its last number. Those that never had one score alike, not each less than
+ * the one before it. All endpoints are remembered, not lruSize (1024). Earlier is counted
+ * among the candidates; there among all that are remembered, so that of a stage's few
+ * candidates most score 0. A request is cold, and its endpoint remembered, by each profile
+ * with this scorer; there all are by the last one that scored. Those that differ only
+ * beyond the last 65,536 cold requests are alike too.
  */
 #include "plugins/plugins.h"
 
@@ -239,7 +242,8 @@ static void lru_picked(const struct choice *c, const void *params,
 const struct scorer scorer_no_hit_lru = {
 	.name = "no-hit-lru-scorer",
 	.differs = "endpoints that never had a cold request score alike; every "
-	    "endpoint is remembered",
+	    "endpoint is remembered, and ranked among the candidates of its "
+	    "profile",
 	.params = &table,
 	.score = lru_score,
 	.picked = lru_picked,
