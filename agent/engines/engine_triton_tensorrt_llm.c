@@ -1,9 +1,13 @@
 /*
  * engine_triton_tensorrt_llm.c - Triton with the TensorRT-LLM backend
  *
- * Source: triton-inference-server/tensorrtllm_backend, README "Triton Metrics"
- * and inflight_batcher_llm/src/custom_metrics_reporter. All numbers are series
- * of two families, told apart by a label. Metrics have a port of their own, 8002.
+ * Source: NVIDIA/TensorRT-LLM, triton_backend/inflight_batcher_llm/src/
+ * custom_metrics_reporter; the counter: triton-inference-server/server,
+ * docs/user_guide/metrics.md. All numbers but the counter are series of two families,
+ * told apart by a label. Older releases, of triton-inference-server/
+ * tensorrtllm_backend, have neither "waiting" nor "fraction": queue and KV cache are
+ * untold then. The counter is by model, of those of an ensemble too, and goes with a
+ * model that is unloaded: its cache does as well. Metrics have a port of their own, 8002.
  */
 #include "engine_rows.h"
 
