@@ -59,14 +59,14 @@ struct band_document {
 	int32_t priority;
 	unsigned line;
 	int64_t ttl_ms;		/* 0: the whole's */
-	bool is_endless;	/* a time to live of 0s */
+	bool is_capped;	/* a time to live of 0s, or of more than an hour */
 	uint64_t max_requests, max_bytes;
 	struct reference fairness, ordering;
 };
 
 struct flow_document {
 	int64_t ttl_ms, empty_ttl_ms;
-	bool is_endless;	/* a time to live of 0s */
+	bool is_capped;	/* a time to live of 0s, or of more than an hour */
 	uint64_t max_requests, max_bytes;
 	const struct band_document *bands;
 	size_t n_bands;

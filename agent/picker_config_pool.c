@@ -410,9 +410,9 @@ static void tell_flow(struct decoding *d, bool enabled)
 	if (!enabled)
 		picker_config_tell(d, map->line, MIGRATION_NOT_HONOURED,
 		    "flowControl", "the feature gate is off");
-	else if (d->doc.flow.is_endless)
+	else if (d->doc.flow.is_capped)
 		picker_config_tell(d, map->line, MIGRATION_APPROXIMATE,
-		    "flowControl", "0s is an hour");
+		    "flowControl", "0s, or more than an hour, is an hour");
 	else
 		picker_config_tell(d, map->line, MIGRATION_EXACT, "flowControl",
 		    NULL);

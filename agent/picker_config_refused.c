@@ -56,6 +56,8 @@ static const struct {
 	{ "prefix-cache-scorer", "maxPrefixBlocksToMatch", to_producer },
 	{ "prefix-cache-scorer", "maxPrefixTokensToMatch", to_producer },
 	{ "prefix-cache-scorer", "lruCapacityPerServer", to_producer },
+	{ "prefix-cache-affinity-filter", "maxTokensInFlightPenalty",
+	  "maxTTFTPenaltyMs: those tokens / peakPrefillThroughput * 1000" },
 	{ "pd-profile-handler", "threshold",
 	  "nonCachedTokens of prefix-based-pd-decider; always: always-disagg-pd-decider" },
 	{ "pd-profile-handler", "hashBlockSize", to_producer_tokens },

@@ -15,6 +15,9 @@ enum {
 	BANDS_MAX = 256, HOUR_MS = 60 * 60 * 1000,
 };
 
+/* What a time to live may say; what becomes of it: limited(). */
+#define TTL_SAID_MAX_MS (1ull << 40)
+
 /* ---- values ---- */
 
 /* An empty name is none: llm-d's own examples write them. */
@@ -287,7 +290,7 @@ static const struct conf_table data_table = {
 	{ .key = "maxBytes", .decode = decode_quantity,                   \
 	  .offset = BAND(max_bytes), .help = "of their bodies" },         \
 	{ .key = "defaultRequestTTL", .decode = conf_duration,            \
-	  .max = HOUR_MS, .offset = BAND(ttl_ms), .help = "to wait" },    \
+	  .max = TTL_SAID_MAX_MS, .offset = BAND(ttl_ms), .help = "to wait" },    \
 	{ .key = "fairnessPolicyRef", .decode = decode_name,              \
 	  .offset = BAND(fairness), .help = "a plugin's name" },          \
 	{ .key = "orderingPolicyRef", .decode = decode_name,              \
@@ -299,12 +302,12 @@ static const struct conf_row band_rows[] = {
 	BAND_ROWS,
 };
 
-/* llm-d: 0s is no limit at all. HAProxy has one in any case. */
-static int64_t limited(int64_t ttl_ms, bool *is_endless)
+/* llm-d: 0s is no limit at all. HAProxy has one in any case, and we: an hour. */
+static int64_t limited(int64_t ttl_ms, bool *is_capped)
 {
-	if (ttl_ms > 0)
+	if (ttl_ms > 0 && ttl_ms <= HOUR_MS)
 		return ttl_ms;
-	*is_endless = true;
+	*is_capped = true;
 	return HOUR_MS;
 }
 
@@ -316,7 +319,7 @@ static int check_band(const struct conf_input *in, const struct conf *map,
 	(void)in;
 	b->line = map->line;
 	if (conf_is_given(conf_child(map, "defaultRequestTTL")))
-		b->ttl_ms = limited(b->ttl_ms, &b->is_endless);
+		b->ttl_ms = limited(b->ttl_ms, &b->is_capped);
 	return 0;
 }
 
@@ -334,9 +337,9 @@ static const struct conf_row flow_rows[] = {
 	{ .key = "maxBytes", .decode = decode_quantity,
 	  .offset = FLOW(max_bytes), .help = "of all bands" },
 	{ .key = "defaultRequestTTL", .decode = conf_duration, .preset = "60s",
-	  .max = HOUR_MS, .offset = FLOW(ttl_ms), .help = "to wait" },
+	  .max = TTL_SAID_MAX_MS, .offset = FLOW(ttl_ms), .help = "to wait" },
 	{ .key = "noEndpointRequestTTL", .decode = conf_duration,
-	  .max = HOUR_MS, .offset = FLOW(empty_ttl_ms), .help = "to wait" },
+	  .max = TTL_SAID_MAX_MS, .offset = FLOW(empty_ttl_ms), .help = "to wait" },
 	{ .key = "priorityBands", .decode = conf_list, .table = &band_table,
 	  .max = BANDS_MAX, .offset = FLOW(bands),
 	  .offset_n = FLOW(n_bands), .help = "of priorities" },
@@ -357,13 +360,13 @@ static const struct conf_row flow_rows[] = {
 	  .help = "none" },
 };
 
-static bool is_any_endless(const struct flow_document *f)
+static bool is_any_capped(const struct flow_document *f)
 {
-	bool is = f->is_endless | f->default_band.is_endless |
-	    f->default_negative_band.is_endless;
+	bool is = f->is_capped | f->default_band.is_capped |
+	    f->default_negative_band.is_capped;
 
 	for (size_t i = 0; i < f->n_bands; i++)
-		is |= f->bands[i].is_endless;
+		is |= f->bands[i].is_capped;
 	return is;
 }
 
@@ -377,9 +380,9 @@ static int check_flow(const struct conf_input *in, const struct conf *map,
 		f->empty_ttl_ms = f->ttl_ms;
 	if (!conf_is_given(conf_child(map, "defaultNegativePriorityBand")))
 		f->default_negative_band = f->default_band;
-	f->ttl_ms = limited(f->ttl_ms, &f->is_endless);
-	f->empty_ttl_ms = limited(f->empty_ttl_ms, &f->is_endless);
-	f->is_endless = is_any_endless(f);
+	f->ttl_ms = limited(f->ttl_ms, &f->is_capped);
+	f->empty_ttl_ms = limited(f->empty_ttl_ms, &f->is_capped);
+	f->is_capped = is_any_capped(f);
 	for (const struct conf *c = map->children; c != NULL; c = c->next)
 		f->has_settings |= strcmp(c->key, "saturationDetector") != 0;
 	return 0;

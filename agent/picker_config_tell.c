@@ -89,14 +89,19 @@ static bool is_harmless(const struct entry *e)
 	    limit->threshold == 1.0f;
 }
 
-/* With a service that is asked: what becomes of it. */
+/* With a service that is asked, or sizes of images: what becomes of it. */
 static bool tell_tokens(struct decoding *d, const struct entry *e)
 {
 	const struct token_producer *p = e->other_params;
 
-	if (e->other->role != OTHER_TOKENS || p == NULL || !p->is_asked)
+	if (e->other->role != OTHER_TOKENS || p == NULL ||
+	    !(p->is_asked || p->sizes_media))
 		return false;
-	if (e->is_taken)
+	if (!p->is_asked)
+		picker_config_tell(d, e->type.line, MIGRATION_APPROXIMATE,
+		    e->type.name, "tokens are estimated, 4 bytes each; an image "
+		    "or a video counts as a few, whatever its size");
+	else if (e->is_taken)
 		picker_config_tell(d, e->type.line, MIGRATION_APPROXIMATE,
 		    e->type.name, "its service is asked after the pick, so "
 		    "that no request waits for it: the next one with that prefix "

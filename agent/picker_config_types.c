@@ -290,10 +290,12 @@ static const struct conf_row producer_rows[] = {
 static int check_producer(const struct conf_input *in, const struct conf *map,
     void *out)
 {
+	const struct conf *estimate = conf_child(map, "estimate");
 	struct token_producer *p = out;
 
 	(void)in;
 	p->is_asked = conf_is_given(conf_child(map, "vllm"));
+	p->sizes_media = conf_is_given(estimate) && estimate->children != NULL;
 	p->service.enabled = p->is_asked;
 	p->service.api = TOKENIZER_RENDER;
 	p->service.concurrency = 4;

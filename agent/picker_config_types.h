@@ -41,6 +41,7 @@ struct precise_producer {
 /* Of token-producer. */
 struct token_producer {
 	bool is_asked;		/* `vllm` is there: a render service */
+	bool sizes_media;	/* `estimate` says what images or videos come to */
 	struct tokenizer_options service;
 };
 

@@ -152,6 +152,9 @@ static const struct {
 	    "        lruCapacityPerServer: 500\n", 11,
 	    "has no more: lruCapacityPerServer",
 	    "it under approx-prefix-cache-producer" },
+	{ PLUGINS "    - type: prefix-cache-affinity-filter\n"
+	    "      parameters: {maxTokensInFlightPenalty: 286720}\n", 9,
+	    "has no more: maxTokensInFlightPenalty", "maxTTFTPenaltyMs: " },
 	{ PLUGINS "    - type: pd-profile-handler\n      parameters:\n"
 	    "        threshold: 0\n", 10, "has no more: threshold",
 	    "prefix-based-pd-decider" },
@@ -439,8 +442,6 @@ static const struct {
 	    "a quantity" },
 	{ DOC "    flowControl: {maxBytes: 99999999999999999999999999999}\n", 7,
 	    "maxBytes: 9999", "a quantity" },
-	{ DOC "    flowControl: {defaultRequestTTL: 61m}\n", 7,
-	    "defaultRequestTTL: 61m", "a duration from 0ms to 3600000ms" },
 	{ DOC "    flowControl: {defaultRequestTTL: 60}\n", 7,
 	    "defaultRequestTTL: 60", "a duration" },
 	{ DOC "    flowControl:\n      priorityBands:\n"
@@ -470,8 +471,8 @@ static const struct {
 	{ DOC "    flowControl:\n      endpointGatePluginRef: g\n", 8,
 	    "endpointGatePluginRef: g", "no gate: " },
 	{ DOC "    flowControl:\n      priorityBands:\n"
-	    "      - {priority: 1, defaultRequestTTL: 61m}\n", 9,
-	    "defaultRequestTTL: 61m", "a duration from 0ms to 3600000ms" },
+	    "      - {priority: 1, defaultRequestTTL: 9000}\n", 9,
+	    "defaultRequestTTL: 9000", "a duration" },
 	{ DOC "    flowControl:\n      saturationDetector:\n"
 	    "        pluginRef: openai-parser\n", 9,
 	    "no such name under plugins: openai-parser", "" },
@@ -974,7 +975,8 @@ static const struct {
 	    "    flowControl: {defaultRequestTTL: 0s}\n",
 	    "f:7: exact: random-picker\n"
 	    "f:8: approximate: flowControl: " WAITS "\n"
-	    "f:9: approximate: flowControl: 0s is an hour\n" },
+	    "f:9: approximate: flowControl: 0s, or more than an hour, is "
+	    "an hour\n" },
 	/* Of some kinds the pool takes one. */
 	{ PLUGINS "    - type: random-picker\n"
 	    "    - {type: metrics-data-source, name: a}\n"
@@ -1054,6 +1056,15 @@ static const struct {
 	    "f:11: exact: prefix-cache-scorer\n"
 	    "f:18: approximate: flowControl: " WAITS "\n"
 	    "f:19: exact: flowControl\n" },
+	{ PLUGINS "    - type: random-picker\n"
+	    "    - {type: token-producer, name: a, parameters: {estimate: {}}}\n"
+	    "    - {type: token-producer, name: b, parameters: {estimate: {image:"
+	    " {mode: dynamic}}}}\n",
+	    "f:8: exact: random-picker\n"
+	    "f:9: approximate: token-producer: tokens are estimated, 4 bytes "
+	    "each, as its `estimate` backend\n"
+	    "f:10: approximate: token-producer: tokens are estimated, 4 bytes "
+	    "each; an image or a video counts as a few, whatever its size\n" },
 	/* A ceiling of 1 is what we have. */
 	{ PLUGINS "    - type: random-picker\n"
 	    "    - type: static-usage-limit-policy\n"
@@ -1097,10 +1108,11 @@ static const struct {
 	    "they are\n" },
 	{ DOC "    plugins: [{type: random-picker}]\n" GATE
 	    "    flowControl: {priorityBands: [{priority: 1,"
-	    " defaultRequestTTL: 0s}]}\n",
+	    " defaultRequestTTL: 9000s}]}\n",
 	    "f:7: exact: random-picker\n"
 	    "f:8: approximate: flowControl: " WAITS "\n"
-	    "f:9: approximate: flowControl: 0s is an hour\n" },
+	    "f:9: approximate: flowControl: 0s, or more than an hour, is "
+	    "an hour\n" },
 };
 
 static void test_each_line_says_what_becomes_of_it(void **state)
@@ -1479,7 +1491,7 @@ static void test_a_negative_band_that_is_given_has_its_own_defaults(
 	struct options *o = parse(DOC GATE
 	    "    flowControl: {defaultPriorityBand: {maxRequests: 1},"
 	    " defaultNegativePriorityBand: {},"
-	    " defaultRequestTTL: 0s, noEndpointRequestTTL: 10m}\n");
+	    " defaultRequestTTL: 61m, noEndpointRequestTTL: 10m}\n");
 	const struct flow_control_options *f = &o->pools[0].flow;
 
 	(void)state;
