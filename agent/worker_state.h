@@ -1,5 +1,5 @@
 /*
- * worker_state.h - the insides of a worker, for worker.c and peer.c only
+ * worker_state.h - the insides of a worker, for worker.c and peer*.c only
  *
  * One thread owns it all: peers are its list, and the buffers below are shared by
  * them because only one peer is served at a time.

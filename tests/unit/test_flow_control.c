@@ -160,7 +160,7 @@ static struct held *held_for(const char *pool, const struct who *who)
 	return h;
 }
 
-/* As peer.c does, in its two halves: what comes in between may come first. */
+/* As peer_held.c does, in its two halves: what comes in between may come first. */
 static struct held *begin(const struct who *who)
 {
 	struct held *h = held_for("pool", who);
