@@ -627,7 +627,7 @@ static void test_scores_do_not_depend_on_the_order(void **state)
 	}
 }
 
-/* As picking.c does it before it asks the scorers, and pool.c for its labels. */
+/* As picking.c does it before it asks the scorers, and membership.c for its labels. */
 static struct label_columns *gather(struct choice *c)
 {
 	struct label_columns *columns = label_columns_new(pool.endpoints, N_MAX);
