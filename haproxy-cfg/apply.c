@@ -4,13 +4,10 @@
 #include "apply.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "apply_parts.h"
 #include "must.h"
@@ -18,7 +15,6 @@
 
 enum {
 	LINE_MAX_BYTES = 64 << 20,
-	PATH_BYTES = 4200,
 	/* Somebody may have restarted HAProxy: look, now and then. */
 	LOOK_EVERY_MS = 5000,
 };
@@ -78,195 +74,11 @@ void apply_tell(struct apply *a, const char *sign, const char *where,
 	a->on_change(a->data, sign, where, text);
 }
 
-int apply_send(struct apply *a)
-{
-	int err = 0;
-
-	if (buf_failed(&a->line)) {
-		err = -ENOMEM;
-	} else if (a->line.len > 0) {
-		buf_puts(&a->line, "\n");
-		err = runtime_do(&a->runtime, a->line.data, a->line.len);
-	}
-	buf_clear(&a->line);
-	return err;
-}
-
-int apply_make_room(struct apply *a, size_t bytes)
-{
-	if (a->line.len + bytes <= RUNTIME_LINE_MAX_BYTES)
-		return 0;
-	return apply_send(a);
-}
-
-/* ---- the mark of unfinished business ------------------------------------- */
-
-/*
- * There while the worker is being changed. Found by the next of us, it says that
- * nobody knows what the worker has: then it is reloaded.
- */
-static void mark_path(const struct apply *a, char path[PATH_BYTES])
-{
-	snprintf(path, PATH_BYTES, "%s/apply.pending", a->options.dir);
-}
-
-int apply_mark(struct apply *a)
-{
-	char path[PATH_BYTES];
-	int fd;
-
-	a->is_done = false;
-	mark_path(a, path);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
-/* -1: no entry is unwanted. */
-static int64_t entries_due_ms(const struct apply *a)
-{
-	int64_t due = -1;
-
-	for (size_t m = 0; m < OUTPUT_N_MAPS; m++)
-		for (size_t i = 0; i < a->running.maps[m].n; i++) {
-			int64_t since = a->running.maps[m].items[i].unwanted_ms;
-
-			if (since > 0 && (due < 0 ||
-			    since + APPLY_GRACE_MS < due))
-				due = since + APPLY_GRACE_MS;
-		}
-	return due;
-}
-
-/*
- * The mark says nothing any more, and goes with what else nobody waits for; but entries
- * that are to go soon need it again.
- */
-static void unmark(struct apply *a)
-{
-	a->is_done = a->is_untidy = true;
-	a->keeps_mark = entries_due_ms(a) >= 0;
-}
-
-static bool is_marked(const struct apply *a)
-{
-	char path[PATH_BYTES];
-
-	mark_path(a, path);
-	return !a->is_done && access(path, F_OK) == 0;
-}
-
-/* ---- reports ------------------------------------------------------------- */
-
 void apply_say(struct apply *a, enum apply_result result, const char *text)
 {
 	a->report->result = result;
 	if (text != NULL)
 		snprintf(a->report->text, sizeof(a->report->text), "%s", text);
-}
-
-static void describe(const struct output *o, char text[RUNTIME_NAME_BYTES])
-{
-	snprintf(text, RUNTIME_NAME_BYTES, "epp-translator-%016" PRIx64,
-	    o->shape);
-}
-
-/* ---- the worker ---------------------------------------------------------- */
-
-/* Who answers, and whether the model is of it. */
-static int look(struct apply *a, char description[RUNTIME_NAME_BYTES])
-{
-	int pid, err = runtime_identify(&a->runtime, &pid, description);
-
-	a->look_ms = a->now_ms;
-	if (err == 0 && pid != a->pid)
-		a->is_known = false;
-	if (err == 0)
-		a->pid = pid;
-	else
-		a->is_known = false;
-	return err;
-}
-
-/* Reads a worker that we did not see start; true if it can be changed as it is. */
-static bool learn(struct apply *a, const struct output *o,
-    const char *description)
-{
-	char want[RUNTIME_NAME_BYTES];
-
-	describe(o, want);
-	if (!a->is_known && strcmp(want, description) == 0 && !is_marked(a))
-		a->is_known = running_read(&a->running, o, &a->runtime,
-		    a->options.dir) == 0;
-	return a->is_known && running_has_shape(&a->running, o);
-}
-
-const enum output_map_name apply_map_order[OUTPUT_N_MAPS] = {
-	MAP_SPLIT, MAP_RULE, MAP_PICK, MAP_CONDITION, MAP_USES, MAP_OWNER,
-	MAP_PREFIX, MAP_EXACT, MAP_HOST,
-};
-
-static int change(struct apply *a)
-{
-	int err = apply_certs_add(a);
-
-	if (err == 0)
-		err = apply_servers_add(a);
-	if (err == 0 && !a->is_dry)
-		err = output_write_agent(a->wanted, a->options.dir);
-	for (size_t i = 0; i < OUTPUT_N_MAPS && err == 0; i++)
-		err = apply_map(a, apply_map_order[i]);
-	if (err == 0)
-		err = apply_servers_remove(a);
-	if (err == 0)
-		err = apply_certs_remove(a);
-	return err;
-}
-
-/* By the command line, and looked at afterwards. */
-static int change_and_verify(struct apply *a)
-{
-	int err = apply_mark(a);
-
-	if (err == 0)
-		err = change(a);
-	if (err == 0 && (a->report->map_changes > 0 || a->is_ahead))
-		err = apply_verify_maps(a);
-	if (err == 0)
-		unmark(a);
-	else
-		a->is_known = false;
-	return err;
-}
-
-static void reload(struct apply *a)
-{
-	char want[RUNTIME_NAME_BYTES];
-	int err = apply_mark(a);
-
-	describe(a->wanted, want);
-	a->last_reload_ms = a->now_ms;
-	if (err == 0)
-		err = runtime_reload(&a->runtime, want, APPLY_RELOAD_WAIT_MS);
-	if (err == 0)
-		err = output_write_agent(a->wanted, a->options.dir);
-	if (err == 0)
-		err = running_load(&a->running, a->wanted);
-	if (err != 0) {
-		a->is_known = false;
-		apply_say(a, err == -EPROTO ? APPLY_REFUSED : APPLY_FAILED,
-		    *a->runtime.said != '\0' ? a->runtime.said :
-		    strerror(-err));
-		return;
-	}
-	a->report->reloaded = true;
-	a->needs_reload = false;
-	look(a, want);
-	a->is_known = true;
-	unmark(a);
-	apply_say(a, APPLY_DONE, NULL);
 }
 
 static void reload_in_time(struct apply *a)
@@ -277,7 +89,7 @@ static void reload_in_time(struct apply *a)
 	else if (a->now_ms < a->last_reload_ms + a->options.reload_interval_ms)
 		apply_say(a, APPLY_LATER, "a reload is due");
 	else
-		reload(a);
+		apply_reload(a);
 }
 
 static bool is_absent(int err)
@@ -297,34 +109,9 @@ static void leave_files(struct apply *a, int why)
 	snprintf(text, sizeof(text), "HAProxy does not answer: %s",
 	    a->runtime.said);
 	if (is_absent(why))
-		unmark(a);
+		apply_unmark(a);
 	apply_say(a, err == 0 ? APPLY_WRITTEN : APPLY_FAILED,
 	    err == 0 ? text : strerror(-err));
-}
-
-/* ---- what nobody wants any more ------------------------------------------ */
-
-/* While apply_ahead() changes the model, which is not looked at here. */
-void apply_tidy(struct apply *a)
-{
-	char path[PATH_BYTES];
-
-	if (a->wanted == NULL || !a->is_untidy)
-		return;
-	if (a->wanted->table.len > 0)
-		output_write_table(a->wanted, a->options.dir);
-	buf_fini(&a->wanted->table);
-	output_clean(a->wanted, a->options.dir);
-	a->is_untidy = false;
-	if (!a->is_done || a->keeps_mark)
-		return;
-	mark_path(a, path);
-	unlink(path);
-}
-
-bool apply_is_untidy(const struct apply *a)
-{
-	return a->wanted != NULL && a->is_untidy;
 }
 
 /* In the reverse order: what leads somewhere goes before where it leads. */
@@ -340,14 +127,14 @@ static int remove_entries(struct apply *a)
 /* Mostly nothing is due, and the disk is left alone; a server goes as a whole or stays. */
 static int remove_rest(struct apply *a)
 {
-	int64_t due = entries_due_ms(a);
+	int64_t due = apply_entries_due_ms(a);
 	bool is_due = due >= 0 && due <= a->now_ms;
 	int err = is_due ? remove_entries(a) : 0;
 
 	if (err == 0)
 		err = apply_verify_maps(a);
 	if (err == 0 && is_due)
-		unmark(a);
+		apply_unmark(a);
 	if (err == 0)
 		apply_servers_rest(a);
 	return err;
@@ -363,7 +150,7 @@ static void converge(struct apply *a, bool can_change)
 		reload_in_time(a);
 		return;
 	}
-	err = change_and_verify(a);
+	err = apply_change_and_verify(a);
 	/* Where changes come all the time no tick does, between one pass and the next. */
 	if (err == 0 && a->was_put_ahead)
 		err = remove_rest(a);
@@ -384,8 +171,8 @@ void apply_begin(struct apply *a, struct output *wanted, int64_t now_ms)
 	a->now_ms = now_ms;
 	output_free(a->refused);
 	a->refused = NULL;
-	can_change = look(a, description) == 0 &&
-	    learn(a, wanted, description);
+	can_change = apply_look(a, description) == 0 &&
+	    apply_learn(a, wanted, description);
 	a->staging = (struct staging){ .output = wanted,
 		.previous = a->is_staged ? a->wanted : NULL,
 		.must_check = !can_change || apply_certs_are_new(a, wanted) };
@@ -402,9 +189,9 @@ bool apply_end(struct apply *a, int64_t now_ms, struct apply_report *r)
 	*r = (struct apply_report){ 0 };
 	a->report = r;
 	a->now_ms = now_ms;
-	absent = look(a, description);
+	absent = apply_look(a, description);
 	can_change = absent == 0 &&
-	    learn(a, a->staging.output, description);
+	    apply_learn(a, a->staging.output, description);
 	if (apply_take_staged(a)) {
 		if (absent != 0)
 			leave_files(a, absent);
@@ -428,7 +215,7 @@ void apply_output(struct apply *a, struct output *wanted, int64_t now_ms,
 
 static int64_t rest_due_ms(const struct apply *a)
 {
-	int64_t due = entries_due_ms(a);
+	int64_t due = apply_entries_due_ms(a);
 
 	for (size_t i = 0; i < a->running.servers.n && due < 0; i++)
 		if (a->running.servers.items[i].is_away)
@@ -459,11 +246,11 @@ void apply_tick(struct apply *a, int64_t now_ms, struct apply_report *r)
 	a->now_ms = now_ms;
 	if (a->wanted == NULL || a->is_ahead)
 		return;
-	absent = look(a, description);
+	absent = apply_look(a, description);
 	if (absent != 0) {
 		leave_files(a, absent);
 	} else if (!a->is_known || a->needs_reload) {
-		converge(a, learn(a, a->wanted, description));
+		converge(a, apply_learn(a, a->wanted, description));
 	} else if (remove_rest(a) != 0) {
 		a->is_known = false;
 		reload_in_time(a);
@@ -478,11 +265,11 @@ static void say_why(struct apply *a, const struct output *o,
 {
 	char want[RUNTIME_NAME_BYTES];
 
-	describe(o, want);
+	apply_describe(o, want);
 	if (strcmp(want, description) != 0)
 		apply_say(a, APPLY_DONE, "the configuration beside maps, servers "
 		    "and certificates differs");
-	else if (is_marked(a))
+	else if (apply_is_marked(a))
 		apply_say(a, APPLY_DONE, "an earlier change was not finished");
 	else
 		apply_say(a, APPLY_DONE, a->runtime.said);
@@ -496,11 +283,11 @@ void apply_diff(struct apply *a, const struct output *wanted,
 
 	*r = (struct apply_report){ .result = APPLY_DONE };
 	a->report = r;
-	if (look(a, description) != 0) {
+	if (apply_look(a, description) != 0) {
 		apply_say(a, APPLY_WRITTEN, a->runtime.said);
 		return;
 	}
-	r->reloaded = !learn(a, wanted, description);
+	r->reloaded = !apply_learn(a, wanted, description);
 	if (r->reloaded) {
 		say_why(a, wanted, description);
 		return;
@@ -510,7 +297,7 @@ void apply_diff(struct apply *a, const struct output *wanted,
 	a->data = data;
 	a->is_dry = true;
 	if (apply_certs_can(a)) {
-		change(a);
+		apply_change(a);
 	} else {
 		r->reloaded = true;
 		apply_say(a, APPLY_DONE, "a crt-list has a certificate twice, of "

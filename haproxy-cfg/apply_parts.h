@@ -48,29 +48,58 @@ struct apply {
 	struct apply_report *report;
 };
 
-/* In the order in which nothing is named before it is there. */
-extern const enum output_map_name apply_map_order[OUTPUT_N_MAPS];
-
 /* What the report is to say; `text` may be NULL. */
 void apply_say(struct apply *a, enum apply_result result, const char *text);
+
+/* Tells of a change, when only that is asked for. */
+void apply_tell(struct apply *a, const char *sign, const char *where,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 enum { APPLY_SAID_MAX_BYTES = 1 << 20 };
 
 /* After apply_stage(): what was staged is wanted. True if it is on the disk. */
 bool apply_take_staged(struct apply *a);
 
+/* ---- apply_mark.c ---- */
+
 /* Leaves apply.pending: nobody knows what of a change the worker has. */
 int apply_mark(struct apply *a);
+void apply_unmark(struct apply *a);
+bool apply_is_marked(const struct apply *a);
 
-/* Tells of a change, when only that is asked for. */
-void apply_tell(struct apply *a, const char *sign, const char *where,
-    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* When the next map entry is to go; -1: no entry is unwanted. */
+int64_t apply_entries_due_ms(const struct apply *a);
+
+/* ---- apply_worker.c ---- */
+
+/* Who answers, and whether the model is of it. */
+int apply_look(struct apply *a, char description[RUNTIME_NAME_BYTES]);
+
+/* Reads a worker that we did not see start; true if it can be changed as it is. */
+bool apply_learn(struct apply *a, const struct output *o,
+    const char *description);
+
+/* What a worker of that output says that it is. */
+void apply_describe(const struct output *o, char text[RUNTIME_NAME_BYTES]);
+
+/* By the command line. */
+int apply_change(struct apply *a);
+/* The same, and looked at afterwards. */
+int apply_change_and_verify(struct apply *a);
+
+/* By new processes; the report says what came of it. */
+void apply_reload(struct apply *a);
+
+/* In the order in which nothing is named before it is there. */
+extern const enum output_map_name apply_map_order[OUTPUT_N_MAPS];
 
 /* Sends what is in a->line, if anything; -EPROTO when HAProxy objects. */
 int apply_send(struct apply *a);
 
 /* Room for another command on the line, by sending it if it is full. */
 int apply_make_room(struct apply *a, size_t bytes);
+
+/* ---- apply_maps.c, apply_servers.c, apply_certs.c ---- */
 
 enum { APPLY_MAP_IN_USE = -1 };
 
