@@ -217,22 +217,51 @@ static void pause_ms(int ms)
 	nanosleep(&t, NULL);
 }
 
-/* A master that has just started, or starts anew, does not listen for a moment. */
-static int ask_master(struct runtime *r, const char *ask, int wait_ms)
+static bool is_refusal(const struct runtime *r)
 {
-	int64_t until = clock_ms() + MASTER_ABSENT_MS;
+	return strncmp(r->answer.data, "Success=0", 9) == 0;
+}
+
+/*
+ * Somebody else's, which says nothing of ours: while its worker begins no other may.
+ * Source: HAProxy since 3.1, src/mworker.c, cli_parse_reload().
+ */
+static bool is_reloading(const struct runtime *r)
+{
+	return is_refusal(r) && strstr(r->answer.data,
+	    "Another reload is still in progress") != NULL;
+}
+
+static int ask_for_reload(struct runtime *r)
+{
+	static const char ask[] = "reload\n";
+	int err = converse(r, r->master, ask, sizeof(ask) - 1);
+
+	if (err != 0 || !is_reloading(r))
+		return err;
+	snprintf(r->said, sizeof(r->said), "another reload is in progress");
+	return -EBUSY;
+}
+
+static bool is_absent(int err)
+{
+	return err == -ECONNREFUSED || err == -ENOENT;
+}
+
+/* A master that has just started, or starts anew, does not listen for a moment. */
+static int ask_until(struct runtime *r, int64_t until_ms)
+{
+	int64_t absent_until_ms = clock_ms() + MASTER_ABSENT_MS, now_ms;
 	int err;
 
-	r->timeout_ms = wait_ms;
 	for (;;) {
-		err = converse(r, r->master, ask, strlen(ask));
-		if ((err != -ECONNREFUSED && err != -ENOENT) ||
-		    clock_ms() >= until)
-			break;
+		err = ask_for_reload(r);
+		now_ms = clock_ms();
+		if (!(err == -EBUSY && now_ms < until_ms) &&
+		    !(is_absent(err) && now_ms < absent_until_ms))
+			return err;
 		pause_ms(POLL_EVERY_MS);
 	}
-	r->timeout_ms = TIMEOUT_MS;
-	return err;
 }
 
 /*
@@ -248,10 +277,12 @@ int runtime_reload(struct runtime *r, const char *description, int wait_ms)
 	if (r->master == NULL)
 		return -ENOENT;
 	runtime_identify(r, &before, now);
-	err = ask_master(r, "reload\n", wait_ms);
+	r->timeout_ms = wait_ms;
+	err = ask_until(r, until);
+	r->timeout_ms = TIMEOUT_MS;
 	if (err != 0)
 		return err;
-	if (strncmp(r->answer.data, "Success=0", 9) == 0) {
+	if (is_refusal(r)) {
 		snprintf(r->said, sizeof(r->said), "%s", r->answer.data);
 		return -EPROTO;
 	}

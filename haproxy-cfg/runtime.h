@@ -48,6 +48,7 @@ int runtime_identify(struct runtime *r, int *pid,
 
 /*
  * Has the master start anew; returns once the new worker, described so, answers.
- * -ETIMEDOUT when that did not come; -EPROTO when the master says that it failed.
+ * -ETIMEDOUT when that did not come; -EPROTO when the master says that it failed; -EBUSY
+ * when somebody else's reload was under way all the time.
  */
 int runtime_reload(struct runtime *r, const char *description, int wait_ms);
