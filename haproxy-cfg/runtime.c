@@ -87,7 +87,11 @@ static int send_all(int fd, const char *bytes, size_t len, int64_t until_ms)
 	return 0;
 }
 
-static int receive_all(int fd, struct buf *answer, int64_t until_ms)
+/* Of an answer as far as it has come. */
+typedef bool enough_f(const struct buf *answer);
+
+static int receive(int fd, struct buf *answer, enough_f *is_enough,
+    int64_t until_ms)
 {
 	char bytes[65536];
 
@@ -99,6 +103,8 @@ static int receive_all(int fd, struct buf *answer, int64_t until_ms)
 			return buf_failed(answer) ? -EMSGSIZE : 0;
 		if (n > 0) {
 			buf_put(answer, bytes, (size_t)n);
+			if (is_enough != NULL && is_enough(answer))
+				return 0;
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -109,8 +115,9 @@ static int receive_all(int fd, struct buf *answer, int64_t until_ms)
 	}
 }
 
+/* Until it is closed, or enough. */
 static int converse(struct runtime *r, const char *path, const char *command,
-    size_t len)
+    size_t len, enough_f *is_enough)
 {
 	int64_t until = clock_ms() + r->timeout_ms;
 	int fd = open_socket(path), err;
@@ -124,7 +131,7 @@ static int converse(struct runtime *r, const char *path, const char *command,
 	}
 	err = send_all(fd, command, len, until);
 	if (err == 0)
-		err = receive_all(fd, &r->answer, until);
+		err = receive(fd, &r->answer, is_enough, until);
 	close(fd);
 	buf_put(&r->answer, "", 1);
 	if (err != 0)
@@ -135,7 +142,7 @@ static int converse(struct runtime *r, const char *path, const char *command,
 
 int runtime_ask(struct runtime *r, const char *command, size_t len)
 {
-	return converse(r, r->socket, command, len);
+	return converse(r, r->socket, command, len, NULL);
 }
 
 /* ---- silence means consent ----------------------------------------------- */
@@ -217,27 +224,25 @@ static void pause_ms(int ms)
 	nanosleep(&t, NULL);
 }
 
-static bool is_refusal(const struct runtime *r)
-{
-	return strncmp(r->answer.data, "Success=0", 9) == 0;
-}
-
 /*
  * Somebody else's, which says nothing of ours: while its worker begins no other may.
+ * Then the connection may stay open for good.
  * Source: HAProxy since 3.1, src/mworker.c, cli_parse_reload().
  */
-static bool is_reloading(const struct runtime *r)
+static bool is_reloading(const struct buf *answer)
 {
-	return is_refusal(r) && strstr(r->answer.data,
-	    "Another reload is still in progress") != NULL;
+	static const char busy[] = "Another reload is still in progress";
+
+	return answer->len > 0 && memmem(answer->data, answer->len, busy,
+	    sizeof(busy) - 1) != NULL;
 }
 
 static int ask_for_reload(struct runtime *r)
 {
 	static const char ask[] = "reload\n";
-	int err = converse(r, r->master, ask, sizeof(ask) - 1);
+	int err = converse(r, r->master, ask, sizeof(ask) - 1, is_reloading);
 
-	if (err != 0 || !is_reloading(r))
+	if (err != 0 || !is_reloading(&r->answer))
 		return err;
 	snprintf(r->said, sizeof(r->said), "another reload is in progress");
 	return -EBUSY;
@@ -282,7 +287,7 @@ int runtime_reload(struct runtime *r, const char *description, int wait_ms)
 	r->timeout_ms = TIMEOUT_MS;
 	if (err != 0)
 		return err;
-	if (is_refusal(r)) {
+	if (strncmp(r->answer.data, "Success=0", 9) == 0) {
 		snprintf(r->said, sizeof(r->said), "%s", r->answer.data);
 		return -EPROTO;
 	}
