@@ -92,11 +92,6 @@ static void reload_in_time(struct apply *a)
 		apply_reload(a);
 }
 
-static bool is_absent(int err)
-{
-	return err == -ECONNREFUSED || err == -ENOENT;
-}
-
 /*
  * No answer: what is on the disk waits for the next worker. If there is one and it is
  * only slow, an unfinished change of it stays one.
@@ -108,7 +103,7 @@ static void leave_files(struct apply *a, int why)
 
 	snprintf(text, sizeof(text), "HAProxy does not answer: %s",
 	    a->runtime.said);
-	if (is_absent(why))
+	if (runtime_is_absent(why))
 		apply_unmark(a);
 	apply_say(a, err == 0 ? APPLY_WRITTEN : APPLY_FAILED,
 	    err == 0 ? text : strerror(-err));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apply_parts.h"
+#include "clock.h"
 #include "output_files.h"
 
 int apply_send(struct apply *a)
@@ -104,19 +105,22 @@ int apply_change_and_verify(struct apply *a)
 void apply_reload(struct apply *a)
 {
 	char want[RUNTIME_NAME_BYTES];
+	int64_t began_ms = clock_ms();
 	int err = apply_mark(a);
 
 	apply_describe(a->wanted, want);
-	a->last_reload_ms = a->now_ms;
 	if (err == 0)
 		err = runtime_reload(&a->runtime, want, APPLY_RELOAD_WAIT_MS);
+	/* Of its end: a slow one does not follow upon the other. */
+	a->last_reload_ms = a->now_ms + clock_ms() - began_ms;
 	if (err == 0)
 		err = output_write_agent(a->wanted, a->options.dir);
 	if (err == 0)
 		err = running_load(&a->running, a->wanted);
 	if (err != 0) {
 		a->is_known = false;
-		apply_say(a, err == -EPROTO ? APPLY_REFUSED : APPLY_FAILED,
+		apply_say(a, err == -EPROTO ? APPLY_REFUSED :
+		    err == -EBUSY ? APPLY_LATER : APPLY_FAILED,
 		    *a->runtime.said != '\0' ? a->runtime.said :
 		    strerror(-err));
 		return;

@@ -20,6 +20,7 @@ enum {
 	ANSWER_MAX_BYTES = 512 << 20,
 	POLL_EVERY_MS = 10,
 	MASTER_ABSENT_MS = 2000,
+	MASTER_BUSY_MS = 1000,
 };
 
 void runtime_init(struct runtime *r, const char *socket, const char *master)
@@ -248,22 +249,30 @@ static int ask_for_reload(struct runtime *r)
 	return -EBUSY;
 }
 
-static bool is_absent(int err)
+/* A master that has just started, or starts anew, does not listen for a moment. */
+static int patience_ms(int err)
 {
-	return err == -ECONNREFUSED || err == -ENOENT;
+	return err == -EBUSY ? MASTER_BUSY_MS :
+	    runtime_is_absent(err) ? MASTER_ABSENT_MS : 0;
 }
 
-/* A master that has just started, or starts anew, does not listen for a moment. */
-static int ask_until(struct runtime *r, int64_t until_ms)
+/* `before` is the worker that ours is to follow. */
+static int ask_until(struct runtime *r, int *before, int64_t until_ms)
 {
-	int64_t absent_until_ms = clock_ms() + MASTER_ABSENT_MS, now_ms;
-	int err;
+	const int64_t began_ms = clock_ms();
+	char name[RUNTIME_NAME_BYTES];
 
 	for (;;) {
+		int64_t left_ms;
+		int err;
+
+		runtime_identify(r, before, name);
+		left_ms = until_ms - clock_ms();
+		r->timeout_ms = left_ms > 0 ? (int)left_ms : 0;
 		err = ask_for_reload(r);
-		now_ms = clock_ms();
-		if (!(err == -EBUSY && now_ms < until_ms) &&
-		    !(is_absent(err) && now_ms < absent_until_ms))
+		r->timeout_ms = TIMEOUT_MS;
+		if (clock_ms() - began_ms >= patience_ms(err) ||
+		    clock_ms() + POLL_EVERY_MS >= until_ms)
 			return err;
 		pause_ms(POLL_EVERY_MS);
 	}
@@ -281,10 +290,7 @@ int runtime_reload(struct runtime *r, const char *description, int wait_ms)
 
 	if (r->master == NULL)
 		return -ENOENT;
-	runtime_identify(r, &before, now);
-	r->timeout_ms = wait_ms;
-	err = ask_until(r, until);
-	r->timeout_ms = TIMEOUT_MS;
+	err = ask_until(r, &before, until);
 	if (err != 0)
 		return err;
 	if (strncmp(r->answer.data, "Success=0", 9) == 0) {

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,6 +27,12 @@ struct runtime {
 	struct buf answer;	/* to the last command */
 	char said[512];		/* what was unexpected in it */
 };
+
+/* Of what the calls below return: nobody is there. */
+static inline bool runtime_is_absent(int err)
+{
+	return err == -ECONNREFUSED || err == -ENOENT;
+}
 
 void runtime_init(struct runtime *r, const char *socket, const char *master);
 void runtime_fini(struct runtime *r);
@@ -49,6 +56,6 @@ int runtime_identify(struct runtime *r, int *pid,
 /*
  * Has the master start anew; returns once the new worker, described so, answers.
  * -ETIMEDOUT when that did not come; -EPROTO when the master says that it failed; -EBUSY
- * when somebody else's reload was under way all the time.
+ * when somebody else's reload is under way, and was for a second.
  */
 int runtime_reload(struct runtime *r, const char *description, int wait_ms);

@@ -869,6 +869,52 @@ static void test_no_reload_takes_away_what_was_put_ahead(void **state)
 	expect(s, "r.example.com", "/", "", "301");
 }
 
+/* A master that begins a worker for somebody else, as HAProxy since 3.1 says it. */
+static void *say_busy(void *data)
+{
+	static const char busy[] = "Success=0\n--\n"
+	    "Another reload is still in progress.\n\n";
+	int listener = *(int *)data, fd;
+	char asked[64];
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		if (recv(fd, asked, sizeof(asked), 0) > 0)
+			send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void test_anothers_reload_is_no_refusal(void **state)
+{
+	static const struct plan_redirect redirect = { .scheme = "https",
+		.status = 301 };
+	struct stage *s = *state;
+	struct apply_report report;
+	char path[100];
+	pthread_t thread;
+	int fd;
+
+	start(s);
+	snprintf(path, sizeof(path), "%s/busy.sock", s->dir);
+	fd = listen_mute(path);
+	assert_int_equal(pthread_create(&thread, NULL, say_busy, &fd), 0);
+	s->apply->runtime.master = path;
+	s->plans.rules[0].filters.redirect = &redirect;
+	assert_int_equal(apply_now(s), APPLY_LATER);
+	assert_false(s->report.reloaded);
+	expect(s, "a.example.com", "/", "", "200 s1");
+
+	s->apply->runtime.master = s->apply->master;
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(fd);
+	apply_tick(s->apply, apply_due_ms(s->apply), &report);
+	assert_int_equal(report.result, APPLY_DONE);
+	assert_true(report.reloaded);
+	expect(s, "a.example.com", "/", "", "301");
+}
+
 /* ---- under load ---------------------------------------------------------- */
 
 struct load {
@@ -961,6 +1007,7 @@ int main(void)
 		STAGED(test_what_is_ahead_of_a_whole_in_the_making_stays),
 		STAGED(test_what_is_unwanted_goes_under_constant_change_too),
 		STAGED(test_no_reload_takes_away_what_was_put_ahead),
+		STAGED(test_anothers_reload_is_no_refusal),
 		STAGED(test_no_request_fails_while_all_changes),
 	};
 

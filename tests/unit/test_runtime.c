@@ -159,7 +159,7 @@ static void test_who_does_not_answer_is_given_up(void **state)
 
 /*
  * With BUSY the master does not close, as HAProxy does not. The worker is asked who it is
- * before, and till it is another.
+ * before each try, and then till it is another.
  */
 static int reload_by(size_t n, const char *says, const char *then, int wait_ms,
     struct runtime *r, size_t *n_asked)
@@ -167,7 +167,7 @@ static int reload_by(size_t n, const char *says, const char *then, int wait_ms,
 	struct peer worker, master;
 	int err;
 
-	begin_with(&worker, "worker", 2, OLD, NEW);
+	begin_with(&worker, "worker", n + 1, OLD, NEW);
 	begin_with(&master, "master", n, says, then);
 	runtime_init(r, worker.path, master.path);
 	err = runtime_reload(r, "new", wait_ms);
