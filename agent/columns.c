@@ -138,7 +138,8 @@ void pace_columns_fill(struct pace_columns *p, const struct choice *choice)
 	const struct choice c = *choice;
 	const struct pace_columns to = *p;
 	const struct endpoint_pace *paces = endpoint_paces(c.view);
-	struct average rate = { 0 }, serve_ms = { 0 }, batch = { 0 };
+	struct average rate = { 0 }, serve_ms = { 0 };
+	float most_batch = 0.0f;
 
 	for (size_t i = 0; paces != NULL && i < c.n; i++) {
 		const struct endpoint_pace *from =
@@ -151,11 +152,11 @@ void pace_columns_fill(struct pace_columns *p, const struct choice *choice)
 		to.busy_ms[i] = busy_ms(from, c.now_ms);
 		average_add(&rate, to.rate[i]);
 		average_add(&serve_ms, to.serve_ms[i]);
-		average_add(&batch, to.batch[i]);
+		most_batch = to.batch[i] > most_batch ? to.batch[i] : most_batch;
 	}
 	if (paces == NULL)
 		fill_with_nothing(&to, c.n);
 	p->usual_rate = average_of(&rate);
 	p->usual_serve_ms = average_of(&serve_ms);
-	p->usual_batch = average_of(&batch);
+	p->most_batch = most_batch;
 }

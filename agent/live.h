@@ -48,7 +48,7 @@ struct endpoint_live {
 	_Atomic int64_t due_ms;		/* of the breaker's next move; 0: none */
 };
 
-enum { LIVE_SESSIONS = 1 << 17, PACE_ADAPTERS = 10 };
+enum { LIVE_SESSIONS = 1 << 17, PACE_ADAPTERS = 10, PACE_FILL_MS = 60000 };
 
 /*
  * How fast it has been, for who wants to foretell a wait. Apart from endpoint_live,
@@ -61,6 +61,7 @@ struct endpoint_pace {
 	struct ewma serve_us;		/* from the first token to the end */
 	_Atomic uint32_t batch;		/* run at once when others wait; 0: none did */
 	_Atomic int64_t busy_until_ms;	/* clock_ms(): then all is computed, by rate */
+	_Atomic uint64_t filled;	/* pace_fill()'s */
 	_Atomic uint64_t adapters[PACE_ADAPTERS];	/* sent there, latest first */
 };
 
@@ -98,6 +99,12 @@ void pace_renew(struct endpoint_pace *p);
  * are queued.
  */
 void pace_page(struct endpoint_pace *p, uint32_t running, uint32_t queued);
+
+/* So many blocks of prompts were sent there that its cache did not hold. */
+void pace_fill(struct endpoint_pace *p, uint32_t blocks, int64_t now_ms);
+
+/* How many in the last one to two times PACE_FILL_MS. */
+uint32_t pace_filled(const struct endpoint_pace *p, int64_t now_ms);
 
 /* An adapter was sent there: it is the latest now. */
 void pace_adapter(struct endpoint_pace *p, uint64_t adapter);

@@ -42,8 +42,8 @@ struct live_columns {
 struct pace_columns {
 	float *rate, *serve_ms, *batch;	/* 0: not learned */
 	float *busy_ms;		/* from now on; FLT_MAX: nobody keeps it */
-	/* Averages of those learned; 0: none is. */
-	float usual_rate, usual_serve_ms, usual_batch;
+	float usual_rate, usual_serve_ms;	/* averages of those learned; 0: none is */
+	float most_batch;			/* of those learned */
 };
 
 /* How each stands to the LoRA adapter that the request names. */

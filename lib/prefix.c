@@ -82,6 +82,24 @@ void prefix_key(struct prefix_index *p, uint64_t secret)
 	p->secret = secret | 1;
 }
 
+/* ---- without the lock ---- */
+
+uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h)
+{
+	uint32_t n_joined = prefix_load(&p->n_joined);
+	uint32_t capacity = prefix_load(&h->capacity);
+	uint32_t share = n_joined > 0 ? p->n_postings / n_joined :
+	    p->n_postings;
+
+	return capacity < share ? capacity : share;
+}
+
+uint32_t prefix_share(const struct prefix_index *p, uint16_t slot)
+{
+	must(slot < p->n_slots);
+	return prefix_limit(p, &p->holders[slot]);
+}
+
 /* ---- everything below runs under the lock ---- */
 
 uint32_t prefix_find(const struct prefix_index *p, uint64_t hash, uint16_t slot)
@@ -183,7 +201,7 @@ void prefix_remove(struct prefix_index *p, struct holder *h, uint32_t id)
 	store(&p->postings[id].chain, p->free_list);
 	p->free_list = id;
 	p->n_used--;
-	store(&h->count, prefix_load(&h->count) - 1);
+	h->count--;
 }
 
 /* Drops the endpoint's least recent block: one without children, see prefix.h. */
@@ -197,27 +215,6 @@ void prefix_evict_to(struct prefix_index *p, struct holder *h, uint32_t count)
 {
 	while (h->count > count)
 		evict_one(p, h);
-}
-
-uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h)
-{
-	uint32_t n_joined = prefix_load(&p->n_joined);
-	uint32_t capacity = prefix_load(&h->capacity);
-	uint32_t share = n_joined > 0 ? p->n_postings / n_joined :
-	    p->n_postings;
-
-	return capacity < share ? capacity : share;
-}
-
-uint32_t prefix_room(const struct prefix_index *p, uint16_t slot)
-{
-	const struct holder *h = &p->holders[slot];
-	uint32_t limit, count;
-
-	must(slot < p->n_slots);
-	limit = prefix_limit(p, h);
-	count = prefix_load(&h->count);
-	return limit > count ? limit - count : 0;
 }
 
 /*
@@ -271,7 +268,7 @@ uint32_t prefix_add(struct prefix_index *p, struct holder *h,
 	store(head, id);
 	if (p->kin != NULL)
 		kin_link(p, id, parent);
-	store(&h->count, prefix_load(&h->count) + 1);
+	h->count++;
 	return id;
 }
 

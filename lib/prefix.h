@@ -14,7 +14,7 @@
  * chain, so where two blocks have equally many, so has all between them; a match
  * looks at O(log n) blocks where holders agree, not at all n.
  *
- * Threads: prefix_match() and prefix_room() take no lock and may run beside anything;
+ * Threads: prefix_match() and prefix_share() take no lock and may run beside anything;
  * under a race a match may miss or overrate a block, never leave its memory. All else
  * takes the one lock.
  */
@@ -134,8 +134,8 @@ uint32_t prefix_export(struct prefix_index *p, uint16_t slot,
 uint32_t prefix_import(struct prefix_index *p, uint16_t slot,
     const struct prefix_block *blocks, uint32_t n);
 
-/* Blocks that the endpoint may yet take before one of its own must go. No lock. */
-uint32_t prefix_room(const struct prefix_index *p, uint16_t slot);
+/* Blocks that the endpoint may hold: its capacity, or its share of all. No lock. */
+uint32_t prefix_share(const struct prefix_index *p, uint16_t slot);
 
 /* Blocks held now by one endpoint, and by all. */
 uint32_t prefix_count(struct prefix_index *p, uint16_t slot);

@@ -2,8 +2,8 @@
  * prefix_parts.h - the index from inside, for prefix*.c only
  *
  * A posting is 24 bytes; the table costs two more for each. Ids count from 1, 0 is
- * nil. What prefix_match() reads (heads, keys, chains) is atomic; the rest belongs to
- * whoever holds the lock. A posting that is freed under a reader's feet may lead that
+ * nil. What prefix_match() and prefix_share() read (heads, keys, chains; capacities) is
+ * atomic; the rest belongs to whoever holds the lock. A posting that is freed under a reader's feet may lead that
  * reader into another chain: the key tells it that nothing there is its own, and the
  * step limit gets it out.
  */
@@ -36,7 +36,8 @@ struct journal {
 
 struct holder {			/* one endpoint */
 	uint32_t newest, oldest;
-	_Atomic uint32_t count, capacity;	/* prefix_room() looks, unlocked */
+	uint32_t count;
+	_Atomic uint32_t capacity;	/* prefix_share() looks, unlocked */
 	bool joined;
 	bool has_answers;		/* since it was last empty */
 	struct journal *journal;	/* NULL: nobody follows it */
@@ -55,7 +56,7 @@ struct prefix_index {
 	_Atomic uint32_t n_waiting;	/* for the lock: whom prefix_shrink.c lets in */
 	pthread_mutex_t lock;		/* guards all below, and every write above */
 	struct holder *holders;
-	_Atomic uint32_t n_joined;	/* as `count` */
+	_Atomic uint32_t n_joined;	/* as `capacity` */
 	uint32_t free_list, n_touched, n_used;
 	uint32_t steal_at;		/* the slot to be robbed next */
 };
@@ -94,6 +95,9 @@ static inline void prefix_unlock(struct prefix_index *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* What one endpoint may hold: its own capacity, or its share of the whole. Lock or not. */
+uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h);
+
 /* ---- under the lock ---- */
 
 /* 0: the endpoint does not hold it. */
@@ -116,9 +120,6 @@ void prefix_touch(struct prefix_index *p, struct holder *h, uint32_t leaf);
 
 /* Evicts until `n_new` more fit into the endpoint's limit, and robs others. */
 void prefix_make_room(struct prefix_index *p, struct holder *h, uint32_t n_new);
-
-/* What one endpoint may hold: its own capacity, or its share of the whole. */
-uint32_t prefix_limit(const struct prefix_index *p, const struct holder *h);
 
 /* ---- prefix_follow.c, called by an insertion under the lock ---- */
 

@@ -11,8 +11,8 @@
  *	n	requests there: booked, or running and queued as last told, if more
  *	c	requestCostMs: of two alike the one with fewer requests decodes faster
  *
- * Where nobody is and the prompt fits without anything else going, what others have of
- * it costs 1 / spreadFactor: so a prompt that many ask for gets to idle endpoints before
+ * Where nobody is and nothing goes for it that was of use lately, what others have of the
+ * prompt costs 1 / spreadFactor: so a prompt that many ask for gets to idle endpoints before
  * those that have it are full, and nobody pays more than that many times the wait (as
  * who rents skis for what they cost to buy: Karlin et al., Competitive Snoopy Caching,
  * Algorithmica 3, 1988). Scores tell of it only where such a one comes first by it.
@@ -20,7 +20,7 @@
  * rate, batch and serve are learned, each endpoint's own (live.h, struct endpoint_pace):
  * rate from first tokens, where little was ahead: tokens / (TTFT - that of a prompt that
  * is cached); who is not far from the average is taken to be as fast as that; batch from
- * pages that show a queue, else the others' average, unless its page shows more; serve
+ * pages that show a queue, else the most of any other, unless its page shows more; serve
  * from first tokens to ends (serveMs before the first). So it works from nothing but
  * HAProxy's lines, and needs `feedback:`. Without it what is queued counts as prompts
  * like this one, and the rate is peakPrefillThroughput.
@@ -68,8 +68,8 @@ static const struct conf_row rows[] = {
 	  .help = "from a first token to the end, until it is learned" },
 	{ .key = "spreadFactor", .decode = conf_fraction, .preset = "1.5",
 	  .min = 1, .offset = PARAM(spread),
-	  .help = "times longer an idle endpoint may take, to have the prompt "
-		  "too" },
+	  .help = "times longer an idle endpoint may take, to have a prompt "
+		  "that others have" },
 };
 
 static const struct conf_table table = {
@@ -85,7 +85,7 @@ static const float noise = 1.5f;	/* a rate that differs by less is the same */
 /* The same for all candidates. */
 struct question {
 	struct prompt_size prompt;
-	float usual_rate, high_rate, low_rate, usual_serve_ms, usual_batch;
+	float usual_rate, high_rate, low_rate, usual_serve_ms, most_batch;
 	float request_ms;
 	float spared;	/* of what an idle endpoint computes again */
 };
@@ -105,7 +105,7 @@ static struct question question_of(const struct choice *c,
 		.low_rate = usual / noise,
 		.usual_serve_ms = or_preset(c->pace.usual_serve_ms,
 		    p->serve_ms),
-		.usual_batch = c->pace.usual_batch,
+		.most_batch = c->pace.most_batch,
 		.request_ms = p->request_ms,
 		.spared = 1.0f - 1.0f / p->spread };
 }
@@ -179,7 +179,8 @@ static inline float batch_of(const struct choice *c, const struct question *q,
     size_t i)
 {
 	float own = c->pace.batch[i], running = count_of(c->told.running[i]);
-	float assumed = running > q->usual_batch ? 0.0f : q->usual_batch;
+	bool has_more = (c->told.fresh[i] != 0) & (running > q->most_batch);
+	float assumed = has_more ? 0.0f : q->most_batch;
 
 	return own > 0.0f ? own : assumed;
 }
@@ -272,15 +273,19 @@ static void add_loads(const struct choice *choice, float once_ms, float *out)
 
 /* ---- where nobody is ---- */
 
-/* In milliseconds; where somebody is: 0. `least` is computed wherever it goes. */
+/*
+ * In milliseconds; where somebody is, or may be: 0. `least` is computed wherever it
+ * goes.
+ */
 static inline float spared_ms(const struct choice *c, const struct question *q,
     float least, size_t i)
 {
 	float own = choice_uncached(c, q->prompt, i);
 	struct work w = work_at(c, own, i);
 	float again = (own - least) * 1000.0f / rate_of(q, c->pace.rate[i]);
+	bool is_idle = (w.requests == 0.0f) & (c->unsettled[i] == 0);
 
-	return w.requests > 0.0f ? 0.0f : q->spared * again;
+	return is_idle ? q->spared * again : 0.0f;
 }
 
 struct least {
@@ -318,13 +323,25 @@ CLONED_FOR_AVX2 static bool may_any_spare(const struct choice *choice,
 	return any != 0;
 }
 
+static float blocks_of(const struct choice *c, struct prompt_size prompt,
+    size_t i)
+{
+	return choice_uncached(c, prompt, i) / prompt.block;
+}
+
+/*
+ * What must go for it was not used for a minute: what it got since then and this fit.
+ * Caches are always full, after a while.
+ */
 static bool has_room(const struct choice *c, struct prompt_size prompt,
     size_t i)
 {
-	float own = choice_uncached(c, prompt, i) / prompt.block;
+	const struct endpoint_pace *pace = endpoint_pace(c->view, c->rows[i]);
+	float filled = pace != NULL ?
+	    (float)pace_filled(pace, c->now_ms) : 0.0f;
 
-	return (float)prefix_room(c->view->prefix, choice_stats(c, i)->slot) >=
-	    own;
+	return filled + blocks_of(c, prompt, i) <=
+	    (float)prefix_share(c->view->prefix, choice_stats(c, i)->slot);
 }
 
 static void spare_idle(const struct choice *c, const struct question *q,
@@ -386,6 +403,7 @@ static void ttft_picked(const struct choice *c, const void *params,
 	keep_busy(pace, c->now_ms, (int64_t)(1000.0f *
 	    choice_uncached(c, q.prompt, winner) /
 	    rate_of(&q, c->pace.rate[winner]) + 0.5f));
+	pace_fill(pace, (uint32_t)blocks_of(c, q.prompt, winner), c->now_ms);
 	if (has_lora(c))
 		pace_adapter(pace, lora_spelled(c->request->model));
 }

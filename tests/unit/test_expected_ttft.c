@@ -187,7 +187,7 @@ static void test_a_full_batch_is_waited_for(void **state)
 	assert_float_equal(ms(), 300 + 1000 + 3, 0.01);
 }
 
-/* It has not been seen full; others have, at 2 and 4. Its page shows no more than 3. */
+/* It has not been seen full; others have, at 1 and 3. Its page shows no more than 3. */
 static void test_others_tell_what_a_batch_is(void **state)
 {
 	(void)state;
@@ -195,12 +195,14 @@ static void test_others_tell_what_a_batch_is(void **state)
 	ewma_add(&pace[0].serve_us, 600 * 1000, 1);
 	book(4, 0);
 	assert_float_equal(ms(), 1000 + 4, 0.01);
-	pace[1].batch = 2;
-	pace[2].batch = 4;
+	pace[1].batch = 1;
+	pace[2].batch = 3;
 	pool.stats[0].running = 3;
 	assert_float_equal(ms(), 2 * 600 / 3.0 + 1000 + 4, 0.01);
 	pool.stats[0].running = 4;	/* more than 3 fit, who knows how many */
 	assert_float_equal(ms(), 1000 + 4, 0.01);
+	pool.stats[0].health = ENDPOINT_STALE;	/* they did once */
+	assert_float_equal(ms(), 2 * 600 / 3.0 + 1000 + 4, 0.01);
 	pace[0].batch = 4;
 	assert_float_equal(ms(), 600 / 4.0 + 1000 + 4, 0.01);
 }
@@ -250,25 +252,34 @@ static void test_who_is_not_idle_is_spared_nothing(void **state)
 	assert_float_equal(ms(), 1000 + 1, 0.01);
 	pool.stats[0].health = ENDPOINT_STALE;	/* its page said so long ago */
 	assert_true(ms() < 1000);
+	unsettled[0] = 1;		/* and nobody tells of ends */
+	assert_float_equal(ms(), 2000, 0.01);
 }
 
-/* 1,000 tokens are 62.5 blocks. */
-static void test_nothing_is_to_go_for_a_prompt_that_others_have(void **state)
+/* 1,000 tokens are 62.5 blocks, of 100. */
+static void test_nothing_of_use_is_to_go_for_a_prompt_that_others_have(
+    void **state)
 {
-	uint64_t chain[38];
-	uint16_t slot;
-
 	(void)state;
 	stage_a_wait(540);
-	slot = pool.stats[0].slot;
-	for (size_t i = 0; i < 38; i++)
-		chain[i] = rng_mix(i + 1);
-	prefix_insert(pool.view.prefix, slot, chain, 37, 0);
+	pace_fill(&pace[0], 37, NOW_MS);
 	assert_true(ms() < 1000);
-	prefix_insert(pool.view.prefix, slot, chain, 38, 37);
+	pace_fill(&pace[0], 1, NOW_MS);
 	assert_float_equal(ms(), 1000, 0.01);
 	matched[0] = 1;			/* 61.5 are computed, in 984 ms */
 	assert_float_equal(ms(), 200 + 784 / 1.5, 0.01);
+}
+
+static void test_a_pick_fills_its_cache(void **state)
+{
+	struct choice c = choice();
+
+	(void)state;
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	assert_int_equal(pace_filled(&pace[0], NOW_MS), 62);
+	matched[0] = 60;
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	assert_int_equal(pace_filled(&pace[0], NOW_MS), 64);
 }
 
 /* Nothing tells of ends: those that wait are taken to be like this one. */
@@ -385,7 +396,8 @@ int main(void)
 		TEST(test_others_tell_what_a_batch_is),
 		TEST(test_an_idle_one_may_take_longer_than_a_wait),
 		TEST(test_who_is_not_idle_is_spared_nothing),
-		TEST(test_nothing_is_to_go_for_a_prompt_that_others_have),
+		TEST(test_nothing_of_use_is_to_go_for_a_prompt_that_others_have),
+		TEST(test_a_pick_fills_its_cache),
 		TEST(test_without_feedback_the_page_tells),
 		TEST(test_others_requests_count),
 		TEST(test_an_adapter_is_where_it_was_sent),

@@ -385,29 +385,22 @@ static void test_all_get_their_share_when_many_join(void **state)
 	prefix_free(p);
 }
 
-/* Its capacity or its share, whichever is less, without what it holds. */
-static void test_room_is_what_nothing_must_go_for(void **state)
+static void test_the_share_is_the_capacity_if_that_is_less(void **state)
 {
 	struct prefix_index *p = prefix_new(1000 * POSTING_BYTES, 10);
 
 	(void)state;
 	prefix_join(p, 0, 100);
-	assert_int_equal(prefix_room(p, 0), 100);
-	insert_own(p, 0, 0, 70);
-	assert_int_equal(prefix_room(p, 0), 30);
-	insert_own(p, 0, 70, 70);
-	assert_int_equal(prefix_room(p, 0), 0);
-	prefix_trim(p, 0, 60);
-	assert_int_equal(prefix_room(p, 0), 40);
-	prefix_set_capacity(p, 0, 50);
-	assert_int_equal(prefix_room(p, 0), 0);
+	assert_int_equal(prefix_share(p, 0), 100);
+	insert_own(p, 0, 0, 170);
+	assert_int_equal(prefix_share(p, 0), prefix_count(p, 0));
 	prefix_set_capacity(p, 0, 900);
-	assert_int_equal(prefix_room(p, 0), 850);
-	prefix_join(p, 1, 900);
-	assert_int_equal(prefix_room(p, 0), 450);
-	assert_int_equal(prefix_room(p, 1), 500);
-	prefix_purge(p, 0);
-	assert_int_equal(prefix_room(p, 0), 500);
+	assert_int_equal(prefix_share(p, 0), 900);
+	prefix_join(p, 1, 300);
+	assert_int_equal(prefix_share(p, 0), 500);
+	assert_int_equal(prefix_share(p, 1), 300);
+	prefix_leave(p, 1);
+	assert_int_equal(prefix_share(p, 0), 900);
 	prefix_free(p);
 }
 
@@ -586,7 +579,7 @@ static void *read_at_random(void *data)
 		for (int s = 0; s < SLOTS; s++)
 			wrong += depth[s] > n || depth[s] > most;
 		wrong += most > n || depth[SLOTS] != 0;
-		wrong += prefix_room(a->p, (uint16_t)rng_below(&rng, SLOTS)) > 100;
+		wrong += prefix_share(a->p, (uint16_t)rng_below(&rng, SLOTS)) > 100;
 	}
 	return (void *)wrong;
 }
@@ -684,7 +677,7 @@ int main(void)
 		    test_a_chain_beyond_the_capacity_keeps_its_front),
 		cmocka_unit_test(test_who_has_not_joined_holds_nothing),
 		cmocka_unit_test(test_all_get_their_share_when_many_join),
-		cmocka_unit_test(test_room_is_what_nothing_must_go_for),
+		cmocka_unit_test(test_the_share_is_the_capacity_if_that_is_less),
 		cmocka_unit_test(test_many_small_debts_make_room_for_one_chain),
 		cmocka_unit_test(test_crafted_hashes_do_not_knot_the_lists),
 		cmocka_unit_test(test_no_collision_breaks_a_bound),
