@@ -348,5 +348,5 @@ void options_free(struct options *o)
 
 void options_print_help(FILE *out)
 {
-	conf_print_help(out, &options_table, "");
+	conf_print_help(out, &options_table);
 }

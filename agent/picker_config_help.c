@@ -12,7 +12,7 @@ static void print_type(FILE *out, const char *kind, const char *name,
 {
 	fprintf(out, "%s: %s\n", kind, name);
 	if (params != NULL)
-		conf_print_help(out, params, "");
+		conf_print_help(out, params);
 }
 
 /* What is read, and without effect, has parameters that nobody need know. */

@@ -357,7 +357,7 @@ int conf_list(const struct conf_input *in, const struct conf_row *row,
 	return decode_entries(in, row, c, n, array);
 }
 
-void conf_print_help(FILE *out, const struct conf_table *table,
+static void print_rows(FILE *out, const struct conf_table *table,
     const char *prefix)
 {
 	for (size_t i = 0; i < table->n_rows; i++) {
@@ -376,6 +376,11 @@ void conf_print_help(FILE *out, const struct conf_table *table,
 			continue;
 		snprintf(name, sizeof(name), "%s%s%s.", prefix, row->key,
 		    is_list ? "[]" : "");
-		conf_print_help(out, row->table, name);
+		print_rows(out, row->table, name);
 	}
+}
+
+void conf_print_help(FILE *out, const struct conf_table *table)
+{
+	print_rows(out, table, "");
 }

@@ -126,6 +126,5 @@ int conf_no_memory(const struct conf_input *in);
 void conf_want_name(struct fault *why, const char *word,
     const char *const *names, size_t n);
 
-/* Every row below `table`, one a line, `prefix` before it: key, preset, help. */
-void conf_print_help(FILE *out, const struct conf_table *table,
-    const char *prefix);
+/* Every row below `table`, one a line: key, preset, help. */
+void conf_print_help(FILE *out, const struct conf_table *table);

@@ -487,7 +487,7 @@ static void test_help_has_every_row(void **state)
 	FILE *out = open_memstream(&text, &len);
 
 	(void)state;
-	conf_print_help(out, &outer_table, "");
+	conf_print_help(out, &outer_table);
 	fclose(out);
 	for (size_t i = 0; i < outer_table.n_rows; i++)
 		assert_non_null(strstr(text, outer_rows[i].help));
