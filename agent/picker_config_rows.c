@@ -15,9 +15,6 @@ enum {
 	BANDS_MAX = 256, HOUR_MS = 60 * 60 * 1000,
 };
 
-/* What a time to live may say; what becomes of it: limited(). */
-#define TTL_SAID_MAX_MS (1ull << 40)
-
 /* ---- values ---- */
 
 /* An empty name is none: llm-d's own examples write them. */
@@ -290,7 +287,7 @@ static const struct conf_table data_table = {
 	{ .key = "maxBytes", .decode = decode_quantity,                   \
 	  .offset = BAND(max_bytes), .help = "of their bodies" },         \
 	{ .key = "defaultRequestTTL", .decode = conf_duration,            \
-	  .max = TTL_SAID_MAX_MS, .offset = BAND(ttl_ms), .help = "to wait" },    \
+	  .offset = BAND(ttl_ms), .help = "to wait" },                    \
 	{ .key = "fairnessPolicyRef", .decode = decode_name,              \
 	  .offset = BAND(fairness), .help = "a plugin's name" },          \
 	{ .key = "orderingPolicyRef", .decode = decode_name,              \
@@ -337,9 +334,9 @@ static const struct conf_row flow_rows[] = {
 	{ .key = "maxBytes", .decode = decode_quantity,
 	  .offset = FLOW(max_bytes), .help = "of all bands" },
 	{ .key = "defaultRequestTTL", .decode = conf_duration, .preset = "60s",
-	  .max = TTL_SAID_MAX_MS, .offset = FLOW(ttl_ms), .help = "to wait" },
+	  .offset = FLOW(ttl_ms), .help = "to wait" },
 	{ .key = "noEndpointRequestTTL", .decode = conf_duration,
-	  .max = TTL_SAID_MAX_MS, .offset = FLOW(empty_ttl_ms), .help = "to wait" },
+	  .offset = FLOW(empty_ttl_ms), .help = "to wait" },
 	{ .key = "priorityBands", .decode = conf_list, .table = &band_table,
 	  .max = BANDS_MAX, .offset = FLOW(bands),
 	  .offset_n = FLOW(n_bands), .help = "of priorities" },

@@ -1491,7 +1491,7 @@ static void test_a_negative_band_that_is_given_has_its_own_defaults(
 	struct options *o = parse(DOC GATE
 	    "    flowControl: {defaultPriorityBand: {maxRequests: 1},"
 	    " defaultNegativePriorityBand: {},"
-	    " defaultRequestTTL: 61m, noEndpointRequestTTL: 10m}\n");
+	    " defaultRequestTTL: 876000h, noEndpointRequestTTL: 10m}\n");
 	const struct flow_control_options *f = &o->pools[0].flow;
 
 	(void)state;
