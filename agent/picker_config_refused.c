@@ -28,6 +28,9 @@ static const struct {
 	{ "multicluster-session-affinity-filter", no_clusters },
 	{ "latency-observer-producer-hub", no_observer },
 	{ "latency-observation-scorer-hub", no_observer },
+	{ "capacity-ledger",
+	  "concurrency-detector: requests wait while the pool is full, not for an "
+	  "endpoint with room for their tokens" },
 	{ "disaggregatedset-rollout-screener",
 	  "a pool of each revision: within one, prefill and decode are picked from all" },
 	{ "thunder-agent", "program-aware-fairness, with concurrency-detector: programs' "

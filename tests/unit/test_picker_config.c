@@ -96,6 +96,9 @@ static const struct {
 	    "without `multicluster-`" },
 	{ PLUGINS "    - type: disaggregatedset-rollout-screener\n", 8, "",
 	    "a pool of each revision" },
+	{ PLUGINS "    - {type: capacity-ledger, name: g, parameters:"
+	    " {slotsPerEndpoint: 8}}\n", 8,
+	    "do not have: capacity-ledger", "concurrency-detector: " },
 	{ PLUGINS "    - type: precise-prefix-cache-producer\n"
 	    "      parameters:\n        kvEventsConfig:\n"
 	    "          zmqEndpoint: tcp://*:5557\n", 11, "zmqEndpoint: tcp",
