@@ -11,8 +11,11 @@
 
 /* ---- decoding ---- */
 
-/* Gates, sections, what is there by default, the detector that filters too. */
-enum { OTHER_LINES = 24 };
+/*
+ * Beyond a line for each entry, profile and gate: of sections and keys, of what is there
+ * by default, of two entries that score or filter too. Ten at most.
+ */
+enum { OTHER_LINES = 12 };
 
 static int begin(struct decoding *d)
 {
@@ -27,7 +30,7 @@ static int begin(struct decoding *d)
 
 static size_t most_lines(const struct document *doc)
 {
-	return doc->n_entries + doc->n_profiles + OTHER_LINES;
+	return doc->n_entries + doc->n_profiles + doc->n_gates + OTHER_LINES;
 }
 
 static int make_lines(struct decoding *d)

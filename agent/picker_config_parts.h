@@ -93,7 +93,7 @@ struct document {
 		const struct source_entry *sources;
 		size_t n_sources;
 		struct reference discovery, peers, syncer;
-		struct reference sync_interval;
+		struct reference old_peers, old_syncer;	/* v1alpha1's keys */
 	} data;
 	struct flow_document flow;
 };

@@ -141,6 +141,37 @@ static int take_metrics(struct decoding *d)
 	return 0;
 }
 
+/* Each has to be there; none has an effect. */
+static int check_replicas(struct decoding *d)
+{
+	const struct {
+		const struct reference *r;
+		const char *key;
+		enum other_role role;
+		const char *want;
+	} all[] = {
+		{ &d->doc.data.peers, "discovery.peers", OTHER_PEERS,
+		  "file-peer-discovery or k8s-peer-discovery" },
+		{ &d->doc.data.old_peers, "peerDiscovery", OTHER_PEERS,
+		  "file-peer-discovery or k8s-peer-discovery" },
+		{ &d->doc.data.syncer, "crossReplica.syncerPluginRef",
+		  OTHER_SYNCER, "redis-syncer" },
+		{ &d->doc.data.old_syncer, "crossReplicaSyncerPluginRef",
+		  OTHER_SYNCER, "redis-syncer" },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		if (all[i].r->name == NULL)
+			continue;
+		if (picker_config_role(d, all[i].r, all[i].role,
+			all[i].want) == NULL)
+			return -EINVAL;
+		picker_config_tell(d, all[i].r->line, MIGRATION_NOT_HONOURED,
+		    all[i].key, "agents know nothing of each other");
+	}
+	return 0;
+}
+
 static int take_data(struct decoding *d)
 {
 	const struct conf *map = conf_child(d->root, "dataLayer");
@@ -149,14 +180,8 @@ static int take_data(struct decoding *d)
 	if (discovery->name != NULL && picker_config_role(d, discovery,
 		OTHER_DISCOVERY, "file-discovery") == NULL)
 		return -EINVAL;
-	if (d->doc.data.peers.name != NULL)
-		picker_config_tell(d, d->doc.data.peers.line,
-		    MIGRATION_NOT_HONOURED, "peerDiscovery",
-		    "agents know nothing of each other");
-	if (d->doc.data.syncer.name != NULL)
-		picker_config_tell(d, d->doc.data.syncer.line,
-		    MIGRATION_NOT_HONOURED, "crossReplicaSyncerPluginRef",
-		    "agents know nothing of each other");
+	if (check_replicas(d) != 0)
+		return -EINVAL;
 	if (conf_is_given(map))
 		picker_config_tell(d, map->line, MIGRATION_APPROXIMATE,
 		    "dataLayer", "endpoints come from the pool's own source");

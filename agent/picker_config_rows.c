@@ -96,6 +96,16 @@ static int decode_eviction(const struct conf_input *in,
 	return err;
 }
 
+/* Of what we do not do: no more than that it is a time. */
+static int decode_any_time(const struct conf_input *in,
+    const struct conf_row *row, const struct conf *value, void *out)
+{
+	int64_t ms;
+
+	(void)out;
+	return conf_duration(in, row, value, &ms);
+}
+
 /* Left out, requests would leave the queue that the gate holds back. */
 static int decode_gate(const struct conf_input *in, const struct conf_row *row,
     const struct conf *value, void *out)
@@ -242,10 +252,10 @@ static const struct conf_table discovery_table = {
 static const struct conf_row replica_rows[] = {
 	{ .key = "syncerPluginRef", .decode = decode_name,
 	  .offset = DATA(syncer), .help = "between pickers" },
-	{ .key = "syncInterval", .decode = decode_name,
-	  .offset = DATA(sync_interval), .help = "between pickers" },
-	{ .key = "publishTimeout", .decode = decode_name,
-	  .offset = DATA(sync_interval), .help = "between pickers" },
+	{ .key = "syncInterval", .decode = decode_any_time,
+	  .help = "between pickers" },
+	{ .key = "publishTimeout", .decode = decode_any_time,
+	  .help = "between pickers" },
 };
 
 static const struct conf_table replica_table = {
@@ -263,12 +273,14 @@ static const struct conf_row data_rows[] = {
 	{ .key = "discovery", .decode = conf_section,
 	  .table = &discovery_table, .help = "of endpoints" },
 	{ .key = "peerDiscovery", .decode = conf_section,
-	  .table = &optional_plugin_table, .offset = DATA(peers),
+	  .table = &optional_plugin_table, .offset = DATA(old_peers),
 	  .help = "of other pickers" },
 	{ .key = "crossReplicaSyncerPluginRef", .decode = decode_name,
-	  .offset = DATA(syncer), .help = "between pickers" },
-	{ .key = "crossReplicaSyncInterval", .decode = decode_name,
-	  .offset = DATA(sync_interval), .help = "between pickers" },
+	  .offset = DATA(old_syncer), .help = "between pickers" },
+	{ .key = "crossReplicaSyncInterval", .decode = decode_any_time,
+	  .help = "between pickers" },
+	{ .key = "crossReplicaPublishTimeout", .decode = decode_any_time,
+	  .help = "between pickers" },
 	{ .key = "crossReplica", .decode = conf_section,
 	  .table = &replica_table, .help = "between pickers" },
 };

@@ -349,6 +349,7 @@ static const char no_images[] =
 static const char no_gpus[] =
     "GPUs are not asked: attributes are of the engine's own page, under `engines:`";
 static const char own_source[] = "endpoints come from the pool's own source";
+static const char alone[] = "agents know nothing of each other";
 static const char full_ceiling[] = "the ceiling is 1.0 for every band";
 static const char own_headers[] =
     "profile handlers set these headers themselves, whatever their profiles' names";
@@ -399,6 +400,10 @@ static const struct other_type types[] = {
 	  0 },
 	{ "k8s-notification-source", OTHER_SOURCE, NONE, own_source, NULL, 0 },
 	{ "file-discovery", OTHER_DISCOVERY, NONE, own_source, NULL, 0 },
+	{ "file-peer-discovery", OTHER_PEERS, NONE, alone, NULL, 0 },
+	{ "k8s-peer-discovery", OTHER_PEERS, NONE, alone, NULL, 0 },
+	{ "redis-syncer", OTHER_SYNCER, NONE, alone, NULL, 0 },
+	{ "redis-state-store", OTHER_SYNCER, NONE, alone, NULL, 0 },
 	{ "utilization-detector", OTHER_SATURATION, ALIKE,
 	  "requests sent since the last scrape count as waiting", NULL, 0 },
 	{ "concurrency-detector", OTHER_SATURATION, EXACT, NULL, NULL, 0 },

@@ -59,6 +59,7 @@ struct usage_limit {
 /* Where it may be referred to, or what of the pool it says. */
 enum other_role {
 	OTHER_NOTHING, OTHER_PARSER, OTHER_SOURCE, OTHER_DISCOVERY,
+	OTHER_PEERS, OTHER_SYNCER,
 	OTHER_FAIRNESS, OTHER_ORDERING,	/* its value is the policy's number */
 	OTHER_TOKENS,			/* struct token_producer */
 	OTHER_USAGE_LIMIT,		/* struct usage_limit, or no parameters */

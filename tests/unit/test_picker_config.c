@@ -29,6 +29,9 @@
 
 /* The document begins at line 5; what follows its head, at line 7. */
 #define DOC POOL "  scheduling:\n" HEAD
+#define V1 POOL "  scheduling:\n"                                           \
+	"    apiVersion: llm-d.ai/v1\n"                                 \
+	"    kind: EndpointPickerConfig\n"
 #define FEEDBACK "feedback: {listen: 127.0.0.1:9003}\n"
 #define GATE "    featureGates: [flowControl]\n"
 
@@ -409,6 +412,31 @@ static const struct {
 	    "a plugin of another kind: queue-scorer", "file-discovery" },
 	{ DOC "    dataLayer:\n      discovery: {endpoint: {}}\n", 8,
 	    "discovery with unknown key endpoint", "endpoints" },
+	/* Of other pickers: without effect, and read all the same. */
+	{ DOC "    dataLayer:\n      crossReplicaSyncerPluginRef: redis\n", 8,
+	    "no such name under plugins: redis", "it there" },
+	{ DOC "    dataLayer:\n      peerDiscovery:\n"
+	    "        pluginRef: k8s-peer-discovery\n", 9,
+	    "no such name under plugins: k8s-peer-discovery",
+	    "{type: k8s-peer-discovery} there too" },
+	{ PLUGINS "    - type: redis-syncer\n    dataLayer:\n"
+	    "      discovery: {peers: {pluginRef: redis-syncer}}\n", 10,
+	    "a plugin of another kind: redis-syncer", "file-peer-discovery" },
+	{ PLUGINS "    - type: k8s-peer-discovery\n    dataLayer:\n"
+	    "      crossReplicaSyncerPluginRef: k8s-peer-discovery\n", 10,
+	    "a plugin of another kind: k8s-peer-discovery", "redis-syncer" },
+	{ DOC "    dataLayer:\n      crossReplicaSyncInterval: banana\n", 8,
+	    "crossReplicaSyncInterval: banana", "a duration" },
+	{ DOC "    dataLayer:\n      crossReplicaSyncInterval: ''\n", 8,
+	    "crossReplicaSyncInterval: \"\"", "a duration" },
+	{ DOC "    dataLayer:\n      crossReplicaPublishTimeout: 2\n", 8,
+	    "crossReplicaPublishTimeout: 2", "a duration" },
+	{ V1 "    dataLayer:\n      crossReplica:\n"
+	    "        syncInterval: banana\n", 9, "syncInterval: banana",
+	    "a duration" },
+	{ V1 "    dataLayer:\n      crossReplica:\n"
+	    "        publishTimeout: soon\n", 9, "publishTimeout: soon",
+	    "a duration" },
 	{ DOC "    requestHandler: {propagatePriority: maybe}\n", 7,
 	    "propagatePriority: maybe", "true or false" },
 	{ PLUGINS "    - type: queue-scorer\n"
@@ -530,8 +558,7 @@ static const char *const good[] = {
 	POOL "  scheduling:\n"
 	    "    apiVersion: inference.networking.x-k8s.io/v1alpha1\n"
 	    "    kind: EndpointPickerConfig\n",
-	POOL "  scheduling:\n    apiVersion: llm-d.ai/v1\n"
-	    "    kind: EndpointPickerConfig\n",
+	V1,
 	DOC "    plugins: []\n    schedulingProfiles: []\n    featureGates: []\n"
 	    "    requestHandler: {}\n    dataLayer: {}\n    flowControl: {}\n"
 	    "    saturationDetector: {}\n    parser: {}\n",
@@ -552,7 +579,8 @@ static const char *const good[] = {
 	    " orderingPolicyRef: fcfs-ordering-policy}}\n",
 	DOC "    dataLayer: {discovery: {pluginRef: ''}, peerDiscovery:"
 	    " {pluginRef: ''}, crossReplicaSyncerPluginRef: '',"
-	    " crossReplicaSyncInterval: ''}\n",
+	    " crossReplicaSyncInterval: 200ms, crossReplicaPublishTimeout:"
+	    " 1s}\n",
 	PLUGINS "    - {type: queue-scorer, name: ''}\n",
 	PLUGINS "    - {type: queue-scorer, parameters: {}}\n",
 	PLUGINS "    - {type: queue-scorer, parameters: ~}\n",
@@ -652,7 +680,7 @@ static const char sample[] =
     "      discovery: {pluginRef: \"\"}\n"		/* 40 */
     "      peerDiscovery: {pluginRef: \"\"}\n"
     "      crossReplicaSyncerPluginRef: \"\"\n"
-    "      crossReplicaSyncInterval: \"\"\n"
+    "      crossReplicaSyncInterval: 200ms\n"
     "    flowControl:\n"
     "      maxRequests: 0\n"
     "      maxBytes: 0\n"
@@ -1077,37 +1105,51 @@ static const struct {
 	    "f:9: exact: static-usage-limit-policy\n"
 	    "f:10: not honoured: static-usage-limit-policy: the ceiling is 1.0 "
 	    "for every band\n" },
-	{ PLUGINS "    - type: random-picker\n    dataLayer:\n"
+	{ PLUGINS "    - type: random-picker\n"
+	    "    - {type: file-peer-discovery, name: x, parameters:"
+	    " {path: /peers}}\n"
+	    "    - {type: redis-state-store, name: y, parameters: {address:"
+	    " 'r:6379'}}\n"
+	    "    dataLayer:\n"
 	    "      peerDiscovery: {pluginRef: x}\n"
 	    "      crossReplicaSyncerPluginRef: y\n",
 	    "f:8: exact: random-picker\n"
-	    "f:9: approximate: dataLayer: endpoints come from the pool's own "
-	    "source\n"
-	    "f:10: not honoured: peerDiscovery: agents know nothing of each "
-	    "other\n"
-	    "f:11: not honoured: crossReplicaSyncerPluginRef: agents know "
-	    "nothing of each other\n" },
-	/* The same in llm-d.ai/v1, and what only that has. */
-	{ PLUGINS "    - type: random-picker\n    - type: file-discovery\n"
-	    "    dataLayer:\n"
-	    "      discovery: {endpoints: {pluginRef: file-discovery},\n"
-	    "        peers: {pluginRef: x}}\n"
-	    "      crossReplica:\n"
-	    "        syncInterval: 1s\n"
-	    "        publishTimeout: 1s\n"
-	    "        syncerPluginRef: y\n"
-	    "    requestHandler:\n"
-	    "      propagatePriority: true\n",
-	    "f:8: exact: random-picker\n"
-	    "f:9: not honoured: file-discovery: endpoints come from the pool's "
-	    "own source\n"
-	    "f:10: approximate: dataLayer: endpoints come from the pool's own "
+	    "f:9: not honoured: file-peer-discovery: agents know nothing of "
+	    "each other\n"
+	    "f:10: not honoured: redis-state-store: agents know nothing of "
+	    "each other\n"
+	    "f:11: approximate: dataLayer: endpoints come from the pool's own "
 	    "source\n"
 	    "f:12: not honoured: peerDiscovery: agents know nothing of each "
 	    "other\n"
-	    "f:16: not honoured: crossReplicaSyncerPluginRef: agents know "
+	    "f:13: not honoured: crossReplicaSyncerPluginRef: agents know "
+	    "nothing of each other\n" },
+	/* The same in llm-d.ai/v1, and what only that has. */
+	{ V1 "    plugins: [{type: random-picker}, {type: file-discovery},\n"
+	    "      {type: k8s-peer-discovery}, {type: redis-syncer}]\n"
+	    "    dataLayer:\n"
+	    "      discovery: {endpoints: {pluginRef: file-discovery},\n"
+	    "        peers: {pluginRef: k8s-peer-discovery}}\n"
+	    "      crossReplica:\n"
+	    "        syncInterval: 1s\n"
+	    "        publishTimeout: 1s\n"
+	    "        syncerPluginRef: redis-syncer\n"
+	    "    requestHandler:\n"
+	    "      propagatePriority: true\n",
+	    "f:7: exact: random-picker\n"
+	    "f:7: not honoured: file-discovery: endpoints come from the pool's "
+	    "own source\n"
+	    "f:8: not honoured: k8s-peer-discovery: agents know nothing of each "
+	    "other\n"
+	    "f:8: not honoured: redis-syncer: agents know nothing of each "
+	    "other\n"
+	    "f:9: approximate: dataLayer: endpoints come from the pool's own "
+	    "source\n"
+	    "f:11: not honoured: discovery.peers: agents know nothing of each "
+	    "other\n"
+	    "f:15: not honoured: crossReplica.syncerPluginRef: agents know "
 	    "nothing of each other\n"
-	    "f:18: not honoured: propagatePriority: bodies are forwarded as "
+	    "f:17: not honoured: propagatePriority: bodies are forwarded as "
 	    "they are\n" },
 	{ DOC "    plugins: [{type: random-picker}]\n" GATE
 	    "    flowControl: {priorityBands: [{priority: 1,"
@@ -1137,23 +1179,28 @@ static void test_the_report_has_room_for_the_longest_document(void **state)
 	buf_puts(&text, PLUGINS);
 	buf_puts(&text, "    - {type: header-profile-handler, parameters:"
 	    " {defaultProfile: p0}}\n");
-	for (int i = 1; i < 128; i++)
+	buf_puts(&text, "    - {type: precise-prefix-cache-scorer, name: s}\n"
+	    "    - {type: file-peer-discovery, name: f}\n"
+	    "    - {type: redis-syncer, name: r}\n");
+	for (int i = 4; i < 128; i++)
 		buf_printf(&text, "    - {type: utilization-detector, name: "
 		    "n%d}\n", i);
 	buf_puts(&text, "    saturationDetector: {pluginRef: n127}\n"
+	    "    requestHandler: {propagatePriority: true}\n"
 	    "    flowControl: {maxBytes: 1}\n    dataLayer: {peerDiscovery:"
-	    " {pluginRef: x}, crossReplicaSyncerPluginRef: x}\n"
-	    "    featureGates:\n");
+	    " {pluginRef: f}, discovery: {peers: {pluginRef: f}},"
+	    " crossReplicaSyncerPluginRef: r}\n    featureGates:\n");
 	for (int i = 0; i < 16; i++)
 		buf_puts(&text, "    - haPopulateNonLeaderDatastore\n");
-	buf_puts(&text, "    schedulingProfiles:\n");
-	for (int i = 0; i < 16; i++)
+	buf_puts(&text, "    schedulingProfiles:\n    - {name: p0, plugins:"
+	    " [{pluginRef: s}, {pluginRef: n127}]}\n");
+	for (int i = 1; i < 16; i++)
 		buf_printf(&text, "    - {name: p%d}\n", i);
 	o = options_parse("f", buf_span(&text), &why);
 	assert_non_null(o);
-	/* The handler; detectors; sections; gates; pickers by default. */
+	/* Entries, two of them twice; keys and sections; gates; pickers. */
 	assert_int_equal(o->pools[0].scheduling->n_lines,
-	    1 + 127 + 4 + 16 + 16);
+	    128 + 2 + 6 + 16 + 16);
 	options_free(o);
 	buf_fini(&text);
 }
