@@ -1,8 +1,9 @@
 /*
  * picker_config_parts.h - an EndpointPickerConfig as decoded, for picker_config*.c only
  *
- * picker_config_rows.c decodes it into struct document; picker_config_plugins.c finds
- * out what each entry of `plugins:` is; picker_config_profile.c puts profiles and their
+ * picker_config_rows.c decodes it into struct document, picker_config_versions.c knows
+ * which keys its apiVersion has; picker_config_plugins.c finds out what each entry of
+ * `plugins:` is; picker_config_profile.c puts profiles and their
  * handler together; picker_config_pool.c takes what a pool has keys for. Each tells the
  * report what it found, picker_config_tell.c of every entry. Names come with their lines,
  * since rows know none.
@@ -75,8 +76,11 @@ struct flow_document {
 	bool has_settings;	/* beyond the detector */
 };
 
+enum picker_api { PICKER_V1ALPHA1, PICKER_V1, PICKER_LEGACY };
+
 struct document {
-	int api_version, kind;
+	int api_version;	/* enum picker_api */
+	int kind;
 	const struct reference *gates;
 	size_t n_gates;
 	struct entry *entries;
@@ -106,6 +110,9 @@ struct decoding {
 };
 
 extern const struct conf_table document_table;	/* picker_config_rows.c */
+
+/* No key but of the document's apiVersion: picker_config_versions.c. */
+conf_check_f picker_config_check_version;
 
 /* A line of the report; the arena's strings, or static ones. */
 void picker_config_tell(struct decoding *d, unsigned line,

@@ -232,7 +232,7 @@ static const struct conf_table source_table = {
 
 #define DATA(field) offsetof(struct document, data.field)
 
-/* pluginRef of v1alpha1; v1 has the other two. */
+/* pluginRef is older than the other two. */
 static const struct conf_row discovery_rows[] = {
 	{ .key = "pluginRef", .decode = decode_name,
 	  .offset = DATA(discovery), .help = "a plugin's name" },
@@ -405,8 +405,9 @@ static const struct conf_table flow_table = {
 /* ---- the document ---- */
 
 static const char *const api_versions[] = {
-	"llm-d.ai/v1alpha1", "llm-d.ai/v1",
-	"inference.networking.x-k8s.io/v1alpha1", NULL,
+	[PICKER_V1ALPHA1] = "llm-d.ai/v1alpha1", [PICKER_V1] = "llm-d.ai/v1",
+	[PICKER_LEGACY] = "inference.networking.x-k8s.io/v1alpha1",
+	[PICKER_LEGACY + 1] = NULL,
 };
 
 static const char *const kinds[] = { "EndpointPickerConfig", NULL };
@@ -452,4 +453,5 @@ const struct conf_table document_table = {
 	.what = "an EndpointPickerConfig", .size = sizeof(struct document),
 	.rows = document_rows,
 	.n_rows = sizeof(document_rows) / sizeof(*document_rows),
+	.check = picker_config_check_version,
 };

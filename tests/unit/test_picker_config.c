@@ -412,6 +412,38 @@ static const struct {
 	    "a plugin of another kind: queue-scorer", "file-discovery" },
 	{ DOC "    dataLayer:\n      discovery: {endpoint: {}}\n", 8,
 	    "discovery with unknown key endpoint", "endpoints" },
+	/* Keys of another apiVersion. */
+	{ V1 "    parser: {pluginRef: openai-parser}\n", 7,
+	    "parser: a key of llm-d.ai/v1alpha1, in a document of llm-d.ai/v1",
+	    "requestHandler.parsers" },
+	{ V1 "    saturationDetector: ~\n", 7, "saturationDetector: a key of ",
+	    "flowControl.saturationDetector" },
+	{ V1 "    dataLayer:\n      discovery: {pluginRef: ''}\n", 8,
+	    "dataLayer.discovery.pluginRef: a key of ",
+	    "dataLayer.discovery.endpoints.pluginRef" },
+	{ V1 "    dataLayer:\n      peerDiscovery: {}\n", 8,
+	    "dataLayer.peerDiscovery: a key of ",
+	    "dataLayer.discovery.peers" },
+	{ V1 "    dataLayer:\n      crossReplicaSyncerPluginRef: ''\n", 8,
+	    "dataLayer.crossReplicaSyncerPluginRef: a key of ",
+	    "dataLayer.crossReplica.syncerPluginRef" },
+	{ V1 "    dataLayer:\n      crossReplicaSyncInterval: 1s\n", 8,
+	    "dataLayer.crossReplicaSyncInterval: a key of ",
+	    "dataLayer.crossReplica.syncInterval" },
+	{ V1 "    dataLayer:\n      crossReplicaPublishTimeout: 1s\n", 8,
+	    "dataLayer.crossReplicaPublishTimeout: a key of ",
+	    "dataLayer.crossReplica.publishTimeout" },
+	{ DOC "    dataLayer:\n      crossReplica: {}\n", 8,
+	    "dataLayer.crossReplica: a key of llm-d.ai/v1, in a document of "
+	    "llm-d.ai/v1alpha1", "dataLayer.crossReplicaSyncerPluginRef" },
+	{ DOC "    flowControl:\n      endpointGatePluginRef: ''\n", 8,
+	    "flowControl.endpointGatePluginRef: a key of llm-d.ai/v1, ",
+	    "no gate" },
+	{ POOL "  scheduling:\n"
+	    "    apiVersion: inference.networking.x-k8s.io/v1alpha1\n"
+	    "    kind: EndpointPickerConfig\n    dataLayer: {crossReplica: ~}\n",
+	    7, "in a document of inference.networking.x-k8s.io/v1alpha1",
+	    "crossReplicaSyncerPluginRef" },
 	/* Of other pickers: without effect, and read all the same. */
 	{ DOC "    dataLayer:\n      crossReplicaSyncerPluginRef: redis\n", 8,
 	    "no such name under plugins: redis", "it there" },
@@ -499,7 +531,7 @@ static const struct {
 	    "a plugin of another kind: queue-scorer", "a usage limit policy" },
 	{ DOC "    flowControl:\n      enableEviction: true\n", 8,
 	    "enableEviction: true", "false: a request" },
-	{ DOC "    flowControl:\n      endpointGatePluginRef: g\n", 8,
+	{ V1 "    flowControl:\n      endpointGatePluginRef: g\n", 8,
 	    "endpointGatePluginRef: g", "no gate: " },
 	{ DOC "    flowControl:\n      priorityBands:\n"
 	    "      - {priority: 1, defaultRequestTTL: 9000}\n", 9,
@@ -559,6 +591,12 @@ static const char *const good[] = {
 	    "    apiVersion: inference.networking.x-k8s.io/v1alpha1\n"
 	    "    kind: EndpointPickerConfig\n",
 	V1,
+	V1 "    requestHandler: {parsers: [{pluginRef: openai-parser}]}\n"
+	    "    dataLayer: {discovery: {endpoints: {pluginRef: ''}, peers: ~},"
+	    " crossReplica: {syncInterval: 1s, syncerPluginRef: ''}}\n"
+	    "    flowControl: {endpointGatePluginRef: '', saturationDetector: {}}\n",
+	DOC "    dataLayer: {discovery: {endpoints: {pluginRef: ''}, peers: ~,"
+	    " pluginRef: ''}}\n",
 	DOC "    plugins: []\n    schedulingProfiles: []\n    featureGates: []\n"
 	    "    requestHandler: {}\n    dataLayer: {}\n    flowControl: {}\n"
 	    "    saturationDetector: {}\n    parser: {}\n",
