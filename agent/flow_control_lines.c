@@ -86,10 +86,11 @@ int64_t flow_control_ttl_ms(const struct flow_line *l, const struct waiter *w)
 {
 	const struct flow_band_options *band = flow_options_band(
 	    &l->options->queue, w->priority);
+	int64_t most_ms = band->ttl_ms > 0 ? band->ttl_ms : l->options->ttl_ms;
 
 	if (l->is_empty)
 		return l->options->empty_ttl_ms;
-	return band->ttl_ms > 0 ? band->ttl_ms : l->options->ttl_ms;
+	return w->ttl_ms > 0 && w->ttl_ms < most_ms ? w->ttl_ms : most_ms;
 }
 
 static int64_t new_expiry(const struct waiter *w, void *data)

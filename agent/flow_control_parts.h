@@ -75,7 +75,10 @@ void flow_control_free_line(struct flow_line *l);
 void flow_control_follow_view(struct flow_line *l,
     const struct endpoint_view *view);
 
-/* An empty pool has one for all bands, as llm-d has it. */
+/*
+ * The pool's, or its band's, or a shorter one of its own; an empty pool has one for all.
+ * Source: llm-d-router pkg/epp/flowcontrol/controller, createRequestContext().
+ */
 int64_t flow_control_ttl_ms(const struct flow_line *l, const struct waiter *w);
 
 /* ---- flow_control_turns.c ---- */

@@ -97,6 +97,7 @@ struct waiter {
 	int64_t arrived_ms;
 	int64_t expires_ms;	/* from then on it has waited too long; or FLOW_NEVER */
 	int64_t slo_ms;		/* after arrival; none when 0 or less */
+	int64_t ttl_ms;		/* to wait at most, as a band's; none when 0 or less */
 	uint64_t bytes;		/* what it costs us to hold it */
 
 	struct flow *flow;	/* NULL: does not wait */

@@ -35,6 +35,7 @@ static void fill_waiter(struct held *h, const struct endpoint_view *view,
 		.fairness_id = h->request.fairness,
 		.arrived_ms = now_ms,
 		.slo_ms = r->slo_ttft_ms,
+		.ttl_ms = r->ttl_ms,
 		.bytes = r->ask->body.len + r->unseen_bytes,
 	};
 }

@@ -4,13 +4,14 @@
 #include "request.h"
 
 #include "arena.h"
+#include "duration.h"
 #include "hdrs.h"
 #include "json.h"
 #include "model_rewrite.h"
 #include "prompt.h"
 #include "request_body.h"
 
-enum { BODY_CLAIM_MAX = 1 << 30 };
+enum { BODY_CLAIM_MAX = 1 << 30, NS_PER_MS = 1000 * 1000 };
 
 /*
  * Longest suffix first where one contains another. Source: llm-d-router,
@@ -100,6 +101,16 @@ static void header_slo(struct request *r, struct span value, bool is_old)
 		r->slo_ttft_ms = (uint32_t)ms;
 }
 
+/* As llm-d: what is no time, or none above 0, is not said. */
+static void header_ttl(struct request *r, struct span value, bool is_old)
+{
+	int64_t ns;
+
+	(void)is_old;
+	if (duration_parse(span_trim(value), &ns))
+		r->ttl_ms = ns / NS_PER_MS + (ns % NS_PER_MS > 0);
+}
+
 static void header_why(struct request *r, struct span value, bool is_old)
 {
 	(void)is_old;
@@ -119,6 +130,7 @@ static const struct {
 	{ "x-gateway-inference-fairness-id", header_fairness, true },
 	{ "x-llm-d-slo-ttft-ms", header_slo, false },
 	{ "x-slo-ttft-ms", header_slo, true },
+	{ "x-llm-d-inference-ttl", header_ttl, false },
 	{ "content-length", header_length, false },
 	{ "x-epp-why", header_why, false },
 };

@@ -68,6 +68,7 @@ struct request {
 	uint64_t prompt_bytes;	/* of the text seen, JSON escapes included */
 	uint64_t unseen_bytes;	/* of the body, behind the cut */
 	uint32_t slo_ttft_ms;	/* header; 0: not said */
+	int64_t ttl_ms;		/* header: to wait at most; 0: not said */
 	int64_t now_ms;		/* clock_ms(), when it is picked for */
 	uint64_t *blocks;	/* chained hashes: prefix_chain() */
 	struct request_chain *chains;

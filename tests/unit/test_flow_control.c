@@ -138,6 +138,7 @@ struct who {
 	const char *fairness;
 	int64_t slo_ms;
 	uint64_t bytes;
+	int64_t ttl_ms;
 };
 
 static struct held *held_for(const char *pool, const struct who *who)
@@ -153,7 +154,8 @@ static struct held *held_for(const char *pool, const struct who *who)
 	assert_non_null(h);
 	h->waiter = (struct waiter){ .priority = who->priority,
 		.fairness_id = h->request.fairness, .arrived_ms = clock_ms(),
-		.slo_ms = who->slo_ms, .bytes = who->bytes };
+		.slo_ms = who->slo_ms, .bytes = who->bytes,
+		.ttl_ms = who->ttl_ms };
 	h->worker = &lab.worker;
 	h->pool_live = &lab.pool.pool_live;
 	h->pool_live->n_held++;
@@ -494,16 +496,11 @@ static void test_a_band_may_have_a_time_of_its_own(void **state)
 /* They end one by one, and the one that may wait longer is left. */
 static void test_each_has_its_own_time(void **state)
 {
-	struct flow_control_options flow = waiting;
-
 	(void)state;
 	hold_id("long");
 	settle(0);
-	flow.ttl_ms = 10;
-	set_flow(flow);
-	publish();
 	for (int i = 0; i < 5; i++)
-		hold_id("short");
+		hold(&(struct who){ .id = "short", .ttl_ms = 10 });
 	await(5);
 	settle(5);
 	publish_room();
@@ -511,6 +508,68 @@ static void test_each_has_its_own_time(void **state)
 	expect_refusal(4, 429, "rejected-ttl-expired");
 	assert_string_equal(lab.answers[5].id, "long");
 	expect_pick(5);
+}
+
+/* It asks for less than its pool or its band has, never for more. */
+static void test_a_request_may_ask_to_wait_less_and_not_longer(void **state)
+{
+	static const struct flow_band_options bands[] = {
+		{ .priority = 5, .ttl_ms = 20 },
+	};
+	struct flow_control_options flow = waiting;
+
+	(void)state;
+	flow.queue.bands = bands;
+	flow.queue.n_bands = 1;
+	set_flow(flow);
+	publish();
+	hold(&(struct who){ .id = "none", .ttl_ms = -1 });
+	hold(&(struct who){ .id = "more", .priority = 5, .ttl_ms = 3600000 });
+	await(1);
+	hold(&(struct who){ .id = "less", .ttl_ms = 1 });
+	await(2);
+	hold(&(struct who){ .id = "less", .priority = 5, .ttl_ms = 1 });
+	await(3);
+	assert_string_equal(order(), "more less less ");
+	for (size_t i = 0; i < 3; i++)
+		expect_refusal(i, 429, "rejected-ttl-expired");
+	settle(3);
+	assert_int_equal(help_n_held(&lab.pool), 1);
+}
+
+/* For the first endpoint of all it waits as long as the others. */
+static void test_what_a_request_asks_for_is_not_for_an_empty_pool(void **state)
+{
+	int64_t begun = clock_ms();
+
+	(void)state;
+	lab.pool.view.n_endpoints = 0;
+	publish();
+	hold(&(struct who){ .id = "a", .ttl_ms = 1 });
+	while (clock_ms() <= begun + 1)
+		help_still_in_time(begun);
+	settle(0);
+	lab.pool.view.n_endpoints = 1;
+	publish();
+	await(1);
+	expect_refusal(0, 429, "rejected-ttl-expired");
+}
+
+/* Deadlines are of what it may wait, so who asks for less is served before. */
+static void test_the_earliest_deadline_may_be_of_a_request(void **state)
+{
+	struct flow_control_options flow = waiting;
+
+	(void)state;
+	flow.queue.default_band.ordering = FLOW_EDF;
+	set_flow(flow);
+	publish();
+	hold_id("a");
+	hold(&(struct who){ .id = "b", .ttl_ms = LONG_MS / 2 });
+	settle(0);
+	publish_room();
+	await(2);
+	assert_string_equal(order(), "b a ");
 }
 
 static void test_an_empty_pool_keeps_its_own_time_and_says_503(void **state)
@@ -1210,6 +1269,9 @@ int main(void)
 		unit(test_one_that_waits_too_long_is_refused),
 		unit(test_a_band_may_have_a_time_of_its_own),
 		unit(test_each_has_its_own_time),
+		unit(test_a_request_may_ask_to_wait_less_and_not_longer),
+		unit(test_what_a_request_asks_for_is_not_for_an_empty_pool),
+		unit(test_the_earliest_deadline_may_be_of_a_request),
 		unit(test_an_empty_pool_keeps_its_own_time_and_says_503),
 		unit(test_the_first_endpoint_opens_the_waiting_room),
 		unit(test_times_change_as_the_pool_empties_and_fills),

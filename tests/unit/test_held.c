@@ -43,7 +43,7 @@ static void fill_frame(struct frame *f)
 	static const char *const pairs[] = {
 		"x-session-id", "session", "x-llm-d-inference-objective", "batch",
 		"x-llm-d-inference-fairness-id", "tenant", "x-epp-why", "1",
-		"x-slo-ttft-ms", "250", NULL,
+		"x-slo-ttft-ms", "250", "x-llm-d-inference-ttl", "2s", NULL,
 	};
 	char headers[1024];
 	struct span h = help_headers(pairs, headers, sizeof(headers));
@@ -96,6 +96,7 @@ static void test_what_is_kept_outlives_the_frame(void **state)
 	assert_true(h->request.has_body && h->request.stream &&
 	    h->request.wants_why && h->request.is_cut);
 	assert_int_equal(h->request.slo_ttft_ms, 250);
+	assert_int_equal(h->request.ttl_ms, 2000);
 	assert_int_equal(h->request.prompt_bytes, was.prompt_bytes);
 	assert_int_equal(h->request.unseen_bytes, 1000);
 	/* The body is HAProxy's to keep. */

@@ -310,6 +310,23 @@ static void test_a_closed_connection_may_have_room_just_then(void **state)
 	assert_int_equal(help_picked(&play.pool), 1);
 }
 
+static void test_one_may_ask_to_wait_no_longer(void **state)
+{
+	static const char *const pairs[] = {
+		"x-llm-d-inference-ttl", "1ms", NULL,
+	};
+	struct ask ask = help_ask("/v1/completions", PLAY_BODY);
+	struct writer o = play_writer();
+	char bytes[64];
+
+	(void)state;
+	play_shake_hands(PLAY_MAX_FRAME);
+	ask.headers = help_headers(pairs, bytes, sizeof(bytes));
+	help_notify(&o, 1, 1, &ask);
+	play_say_written(&o);
+	expect_refusal(1, 429, "rejected-ttl-expired");
+}
+
 /* The connection is as good as closed, though HAProxy may keep it for a while. */
 static void test_a_goodbye_gives_its_places_up(void **state)
 {
@@ -598,6 +615,7 @@ int main(void)
 		unit(test_who_cannot_be_held_is_refused_at_once),
 		unit(test_a_closed_connection_gives_its_places_up),
 		unit(test_a_closed_connection_may_have_room_just_then),
+		unit(test_one_may_ask_to_wait_no_longer),
 		unit(test_a_goodbye_gives_its_places_up),
 		unit(test_a_wrong_frame_gives_its_places_up),
 		unit(test_a_line_gives_one_place_up),

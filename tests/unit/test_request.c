@@ -180,6 +180,42 @@ static void test_a_deadline_is_a_number_of_milliseconds(void **state)
 	}
 }
 
+static const struct {
+	const char *name, *value;
+	int64_t ms;
+} ttls[] = {
+	{ "x-llm-d-inference-ttl", "1500ms", 1500 },
+	{ "X-LLM-D-Inference-TTL", " 2s\t", 2000 },
+	{ "x-llm-d-inference-ttl", "1m0.5s", 60500 },
+	{ "x-llm-d-inference-ttl", "1ns", 1 },	/* not nothing, hence not none */
+	{ "x-llm-d-inference-ttl", "1000001ns", 2 },
+	{ "x-llm-d-inference-ttl", "9223372036854775807ns", 9223372036855 },
+	/* As llm-d has it, these are none. */
+	{ "x-llm-d-inference-ttl", "0s", 0 },
+	{ "x-llm-d-inference-ttl", "-1s", 0 },
+	{ "x-llm-d-inference-ttl", "", 0 },
+	{ "x-llm-d-inference-ttl", " ", 0 },
+	{ "x-llm-d-inference-ttl", "30", 0 },
+	{ "x-llm-d-inference-ttl", "soon", 0 },
+	{ "x-llm-d-inference-ttl", "999999999999999999999h", 0 },
+	{ "x-gateway-inference-ttl", "2s", 0 },
+};
+
+static void test_how_long_to_wait_is_a_time_as_go_writes_it(void **state)
+{
+	char bytes[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ttls) / sizeof(*ttls); i++) {
+		const char *const pairs[] = { ttls[i].name, ttls[i].value, NULL };
+		struct ask ask = { .path = span_of("/"),
+			.headers = help_headers(pairs, bytes, sizeof(bytes)) };
+
+		if (parse(&ask).ttl_ms != ttls[i].ms)
+			fail_msg("%s: %s", ttls[i].name, ttls[i].value);
+	}
+}
+
 /* HAProxy made the block; we read it as if an enemy had. */
 static void test_a_header_block_cut_anywhere_keeps_what_came_before(void **state)
 {
@@ -289,6 +325,7 @@ int main(void)
 		    test_a_header_block_cut_anywhere_keeps_what_came_before),
 		cmocka_unit_test(test_a_body_is_cut_when_its_length_says_so),
 		cmocka_unit_test(test_a_deadline_is_a_number_of_milliseconds),
+		cmocka_unit_test(test_how_long_to_wait_is_a_time_as_go_writes_it),
 		cmocka_unit_test(test_what_is_behind_the_cut_is_counted),
 	};
 
