@@ -65,21 +65,25 @@ struct flow_line *flow_control_new_line(struct flow_control *f,
 	return l;
 }
 
-/* The queue looks at the old ones to see what is new. Without memory they stay. */
-static void follow_options(struct flow_line *l, const struct pool_options *o)
+/*
+ * True when they are others than before. The queue looks at the old ones to see what is
+ * new. Without memory they stay.
+ */
+static bool follow_options(struct flow_line *l, const struct pool_options *o)
 {
 	struct flow_control_options *next;
 
 	if (l->options_number == o->number)
-		return;
+		return false;
 	next = copy_options(&o->flow);
 	if (next == NULL)
-		return;
+		return false;
 	flow_queue_set_options(l->queue, &next->queue);
 	free(l->options);
 	l->options = next;
 	l->options_number = o->number;
 	l->retry_after_s = o->saturation.retry_after_s;
+	return true;
 }
 
 int64_t flow_control_ttl_ms(const struct flow_line *l, const struct waiter *w)
@@ -106,9 +110,9 @@ static bool is_empty(const struct endpoint_view *view)
 void flow_control_follow_view(struct flow_line *l,
     const struct endpoint_view *view)
 {
-	if (view != NULL)
-		follow_options(l, view->options);
-	if (l->is_empty == is_empty(view))
+	bool has_others = view != NULL && follow_options(l, view->options);
+
+	if (!has_others && l->is_empty == is_empty(view))
 		return;
 	l->is_empty = is_empty(view);
 	flow_queue_renew(l->queue, new_expiry, l);

@@ -877,6 +877,31 @@ static void test_other_turns_are_for_who_waits_now_too(void **state)
 	assert_string_equal(order(), "x1 y1 x2 y2 ");
 }
 
+static void test_other_times_are_for_who_waits_now_too(void **state)
+{
+	static const struct flow_band_options bands[] = {
+		{ .priority = 5, .ttl_ms = 1 },
+	};
+	struct flow_control_options flow = waiting;
+
+	(void)state;
+	hold(&(struct who){ .id = "a", .priority = 5 });
+	hold_id("b");
+	settle(0);
+	flow.queue.bands = bands;
+	flow.queue.n_bands = 1;
+	set_flow(flow);
+	publish();
+	await(1);
+	expect_refusal(0, 429, "rejected-ttl-expired");
+	flow.ttl_ms = 1;
+	set_flow(flow);
+	publish();
+	await(2);
+	expect_refusal(1, 429, "rejected-ttl-expired");
+	assert_string_equal(order(), "a b ");
+}
+
 /* Whoever waits stays; the line takes no more in. */
 static void test_a_lower_limit_throws_nobody_out(void **state)
 {
@@ -1287,6 +1312,7 @@ int main(void)
 		unit(test_one_that_cannot_be_booked_waits_all_the_same),
 		unit(test_other_policies_are_for_who_waits_now_too),
 		unit(test_other_turns_are_for_who_waits_now_too),
+		unit(test_other_times_are_for_who_waits_now_too),
 		unit(test_a_lower_limit_throws_nobody_out),
 		unit(test_switched_off_lets_all_go),
 		unit(test_what_cannot_be_scheduled_fails_open_or_close),
