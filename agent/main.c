@@ -37,8 +37,8 @@ static const struct {
 	{ 'v', NULL, "print the version and exit" },
 	{ 'V', NULL, "log more: level debug, whatever the file says" },
 	{ 'h', NULL, "print this and every configuration key" },
-	{ 'p', NULL, "print every plugin of an EndpointPickerConfig, with its "
-		"parameters" },
+	{ 'p', NULL, "print every plugin of an EndpointPickerConfig that has an "
+		"effect, with its parameters" },
 };
 
 static void print_help(FILE *out)

@@ -74,5 +74,5 @@ void picker_config_report(const struct picker_config *c, FILE *out);
 /* Warns of each line that is not honoured. */
 void picker_config_warn(const struct picker_config *c, const char *pool);
 
-/* Every plugin type and its parameters, for `epp-agent -p`. */
+/* Every plugin type that has an effect, and its parameters, for `epp-agent -p`. */
 void picker_config_print_help(FILE *out);

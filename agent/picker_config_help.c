@@ -1,27 +1,50 @@
 /*
  * picker_config_help.c - what an EndpointPickerConfig may say of plugins, as text
+ *
+ * Of those that have an effect, each once for each kind that it is. What is read, and
+ * without effect, has parameters that nobody need know.
  */
-#include "picker_config.h"
-
 #include "conf.h"
-#include "picker_config_types.h"
-#include "plugin.h"
+#include "picker_config_parts.h"
 
+static void print_producer(FILE *out, const char *key)
+{
+	const struct conf_row row = { .key = key,
+		.help = "a name under plugins, or a producer's type" };
+	const struct conf_table table = { .rows = &row, .n_rows = 1 };
+
+	conf_print_help(out, &table);
+}
+
+/* One that is of the other types too may have its parameters there. */
 static void print_type(FILE *out, const char *kind, const char *name,
     const struct conf_table *params)
 {
+	const struct other_type *o = other_type_find(name);
+	const char *key;
+
+	if (params == NULL && o != NULL)
+		params = o->params;
 	fprintf(out, "%s: %s\n", kind, name);
 	if (params != NULL)
 		conf_print_help(out, params);
+	for (size_t i = 0;
+	    (key = picker_config_producer_key(name, i)) != NULL; i++)
+		print_producer(out, key);
 }
 
-/* What is read, and without effect, has parameters that nobody need know. */
+static bool is_printed(const char *name)
+{
+	return filter_find(name) != NULL || scorer_find(name) != NULL;
+}
+
 static void print_others(FILE *out)
 {
 	const struct other_type *o;
 
 	for (size_t i = 0; (o = other_type_at(i)) != NULL; i++)
-		if (o->verdict != MIGRATION_NOT_HONOURED)
+		if (!is_printed(o->name) && (o->params != NULL ||
+			o->verdict != MIGRATION_NOT_HONOURED))
 			print_type(out, "other", o->name, o->params);
 }
 

@@ -127,6 +127,9 @@ int picker_config_refuse(const struct decoding *d, unsigned line,
 /* Finds each entry's type and decodes its parameters. */
 int picker_config_resolve(struct decoding *d);
 
+/* The i-th parameter of a type that names a producer to read from; NULL: no more. */
+const char *picker_config_producer_key(const char *type, size_t i);
+
 /* NULL when there is none of that name. */
 struct entry *picker_config_find(const struct decoding *d, const char *name);
 

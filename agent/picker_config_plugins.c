@@ -158,12 +158,23 @@ static const struct {
 	{ "topology-affinity-scorer", "topologyProducerName" },
 };
 
+const char *picker_config_producer_key(const char *type, size_t i)
+{
+	size_t n = sizeof(producer_names) / sizeof(*producer_names);
+
+	for (size_t k = 0; k < n; k++)
+		if (strcmp(producer_names[k].type, type) == 0 && i-- == 0)
+			return producer_names[k].key;
+	return NULL;
+}
+
 static bool names_producer(const struct entry *e, const char *key)
 {
-	for (size_t i = 0; i < sizeof(producer_names) / sizeof(*producer_names);
-	    i++)
-		if (strcmp(producer_names[i].key, key) == 0 &&
-		    strcmp(producer_names[i].type, e->type.name) == 0)
+	const char *known;
+
+	for (size_t i = 0; (known = picker_config_producer_key(e->type.name,
+		i)) != NULL; i++)
+		if (strcmp(known, key) == 0)
 			return true;
 	return false;
 }

@@ -1863,6 +1863,17 @@ static void test_every_line_may_be_missing(void **state)
 	assert_true(n_good > 10 && n_bad > 10);
 }
 
+static size_t times_printed(const char *text, const struct other_type *o)
+{
+	char line[128];
+	size_t n = 0;
+
+	snprintf(line, sizeof(line), ": %s\n", o->name);
+	for (; (text = strstr(text, line)) != NULL; text++)
+		n++;
+	return n;
+}
+
 static void test_every_plugin_is_printed_with_its_parameters(void **state)
 {
 	static const char *const lines[] = {
@@ -1874,6 +1885,14 @@ static void test_every_plugin_is_printed_with_its_parameters(void **state)
 		"  autoTune                                 true ",
 		"  spreadFactor                             1.5 ",
 		"  algorithm.normalization.fixedRange.min   0 ",
+		/* Its parameters are another type's, and are printed with it. */
+		"scorer: precise-prefix-cache-scorer\n"
+		"  tokenProcessorConfig ",
+		"other: static-usage-limit-policy\n"
+		"  threshold                                1 ",
+		"scorer: active-request-scorer\n",
+		"  inFlightLoadProducerName                 ",
+		"  topologyProducerName                     ",
 	};
 	char *text;
 	size_t len;
@@ -1887,6 +1906,9 @@ static void test_every_plugin_is_printed_with_its_parameters(void **state)
 			fail_msg("%s: not in\n%s", lines[i], text);
 	assert_null(strstr(text, "predicted-latency-producer"));
 	assert_null(strstr(text, "(null)"));
+	for (size_t i = 0; other_type_at(i) != NULL; i++)
+		if (times_printed(text, other_type_at(i)) > 1)
+			fail_msg("%s: twice in\n%s", other_type_at(i)->name, text);
 	free(text);
 }
 
