@@ -1,8 +1,6 @@
 /*
  * books_untold.c - what is never told to have ended, and the evidence to give it up
  */
-#include <string.h>
-
 #include "books_parts.h"
 #include "endpoints.h"
 

@@ -60,7 +60,7 @@ static void refuse_full(struct flow_control *f, const struct flow_line *l,
 	flow_control_refuse(f, h, &pick);
 }
 
-/* Its time to live is known only once the line follows the pool: one turn later. */
+/* Its time to live is its pool's, which the line has to follow first. */
 static void take_in(struct flow_control *f, struct held *h)
 {
 	struct flow_line *l = flow_control_find_line(f, h->ask.pool);

@@ -52,8 +52,8 @@ enum flow_ordering {
 };
 
 /*
- * Zero is no limit here. llm-d reads a band's zero as the default, so whoever decodes
- * its documents has to write the default in.
+ * A limit of zero is none here. llm-d reads a band's zero as the default, so whoever
+ * decodes its documents has to write the default in.
  */
 struct flow_band_options {
 	int32_t priority;	/* higher is served first; of no matter in a template */

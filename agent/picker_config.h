@@ -3,10 +3,10 @@
  *
  * The document that llm-d's router takes, apiVersion llm-d.ai/v1, llm-d.ai/v1alpha1 or
  * the legacy inference.networking.x-k8s.io/v1alpha1, strict: an unknown plugin,
- * parameter, key or reference is an error with its line and the nearest known name, a key
- * of another version one that says of which. What we read and do
- * not do as llm-d does is told, line by line: a migration report, and a warning at
- * start for what is not honoured at all. Everything lives in the options' arena.
+ * parameter, key or reference is an error with its line and the nearest known name, a
+ * key of another version one that says of which. What we read and do not do as llm-d
+ * does is told, line by line: a migration report, and a warning at start for what is not
+ * honoured at all. Everything lives in the options' arena.
  * Source: llm-d-router apix/config/v1 and v1alpha1, endpointpickerconfig_types.go, and
  * pkg/epp/config/loader.
  */

@@ -3,8 +3,8 @@
  *
  * Source: NVIDIA/TensorRT-LLM, tensorrt_llm/metrics/collector.py, served at
  * /prometheus/metrics (/metrics is JSON). It needs return_perf_metrics: true, which
- * counts requests, and enable_iter_perf_stats: true, without which there is no gauge,
- * and the page is none of an engine. Gauges came with 1.3 (pull request 12545). The
+ * counts requests, and enable_iter_perf_stats: true: without it there are no gauges, and
+ * the page is not taken for an engine's. Gauges came with 1.3 (pull request 12545). The
  * counter has a series for each finished_reason, from its first request on.
  */
 #include "engine_rows.h"

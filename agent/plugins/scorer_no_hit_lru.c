@@ -58,7 +58,7 @@ static const struct conf_table table = {
 enum { AGES = 1 << 16, NEVER = AGES, NEVER_BYTES = 16,
 	AGE_BYTES = AGES / 8 + NEVER_BYTES };
 
-/* ---- what an endpoint remembers: its slot's generation, then the number -- */
+/* ---- what an endpoint remembers: its slot's generation, a number ---- */
 
 static uint64_t mark_of(const struct choice *c, size_t i, uint32_t number)
 {
@@ -93,7 +93,7 @@ static inline int32_t age_of(uint32_t number, uint32_t now, uint32_t i)
 	return number == 0 ? NEVER + (int32_t)(8 * (i % NEVER_BYTES)) : age;
 }
 
-/* ---- ranks: numbers differ, so ages make a set, and a rank is a count in it  */
+/* ---- ranks: numbers differ, so a rank is a count in a set of ages ---- */
 
 struct ages {
 	uint8_t set[AGE_BYTES];

@@ -493,7 +493,7 @@ static void test_other_policies_are_for_who_waits_too(void **state)
 	flow_queue_free(q);
 }
 
-/* ---- the model: who waits as a plain array, flows in the order of their turns  */
+/* ---- the model: who waits as a plain array, flows as they have turns ---- */
 
 enum { HELDS_MAX = 400, IDS = 6, ROWS = 5 };
 

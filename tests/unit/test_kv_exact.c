@@ -56,7 +56,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- prompts: paths that share what bits they share, as text and as tokens  */
+/* ---- prompts: paths that share what bits they share, text and tokens ---- */
 
 static uint64_t part(uint32_t path, uint32_t i)
 {
