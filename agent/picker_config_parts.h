@@ -4,9 +4,9 @@
  * picker_config_rows.c decodes it into struct document, picker_config_versions.c knows
  * which keys its apiVersion has; picker_config_plugins.c finds out what each entry of
  * `plugins:` is; picker_config_profile.c puts profiles and their
- * handler together; picker_config_pool.c takes what a pool has keys for. Each tells the
- * report what it found, picker_config_tell.c of every entry. Names come with their lines,
- * since rows know none.
+ * handler together; picker_config_pool.c takes what a pool has keys for, and
+ * picker_config_flow.c who waits. Each tells the report what it found,
+ * picker_config_tell.c of every entry. Names come with their lines, since rows know none.
  */
 #pragma once
 
@@ -145,10 +145,13 @@ struct entry *picker_config_role(struct decoding *d, const struct reference *r,
 int picker_config_preset(const struct decoding *d, const char *type,
     unsigned line, struct entry *out);
 
-/* ---- picker_config_profile.c, picker_config_pool.c, picker_config_tell.c ---- */
+/* ---- picker_config_profile.c, _pool.c, _flow.c, _tell.c ---- */
 
 int picker_config_build_schedule(struct decoding *d);
 int picker_config_take(struct decoding *d);
+
+/* Decoded and told whether its gate is on or not; taken only where it is `enabled`. */
+int picker_config_take_flow(struct decoding *d, bool enabled);
 
 /* A line of the report of each entry, once it is known which of them are used. */
 void picker_config_tell_plugins(struct decoding *d);
