@@ -28,8 +28,6 @@ static const struct conf_row rows[] = {
 	  .offset = FIELD(unused), .help = "never had an effect" },
 	{ .key = "prefixPluginName", .decode = conf_string,
 	  .offset = FIELD(unused), .help = "never had an effect" },
-	{ .key = "prefixMatchInfoProducerName", .decode = conf_string,
-	  .offset = FIELD(unused), .help = "there is one: without effect" },
 };
 
 static int check(const struct conf_input *in, const struct conf *map,

@@ -31,9 +31,6 @@ static const struct conf_row rows[] = {
 	{ .key = "requestTimeout", .decode = conf_string,
 	  .offset = offsetof(struct active_params, unused),
 	  .help = "deprecated by llm-d, and without effect" },
-	{ .key = "inFlightLoadProducerName", .decode = conf_string,
-	  .offset = offsetof(struct active_params, unused),
-	  .help = "there is one: without effect" },
 };
 
 static const struct conf_table table = {

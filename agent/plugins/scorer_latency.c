@@ -50,7 +50,6 @@ struct latency_params {
 	float ttft_weight, token_weight;
 	enum strategy strategy;
 	float kv_weight, queue_weight, prefix_weight;
-	const char *unused;
 };
 
 #define LATENCY(field) offsetof(struct latency_params, field)
@@ -71,10 +70,6 @@ static const struct conf_row rows[] = {
 	{ .key = "compositePrefixWeight", .decode = conf_fraction,
 	  .preset = "1", .offset = LATENCY(prefix_weight),
 	  .help = "while nothing is known" },
-	{ .key = "latencyPredictionInfoProducerName", .decode = conf_string,
-	  .offset = LATENCY(unused), .help = "there is none: without effect" },
-	{ .key = "prefixMatchInfoProducerName", .decode = conf_string,
-	  .offset = LATENCY(unused), .help = "there is one: without effect" },
 };
 
 static const struct conf_table table = {

@@ -37,11 +37,6 @@ static const struct conf_row rows[] = {
 	{ .key = "prefixPluginType", .decode = conf_string,
 	  .offset = UNUSED(unused),
 	  .help = "deprecated by llm-d, and without effect" },
-	{ .key = "prefixPluginName", .decode = conf_string,
-	  .offset = UNUSED(unused),
-	  .help = "deprecated by llm-d, and without effect" },
-	{ .key = "prefixMatchInfoProducerName", .decode = conf_string,
-	  .offset = UNUSED(unused), .help = "there is one: without effect" },
 };
 
 static const struct conf_table table = {

@@ -18,7 +18,6 @@
 
 struct token_params {
 	uint64_t threshold;
-	const char *unused;
 };
 
 static const struct conf_row rows[] = {
@@ -26,9 +25,6 @@ static const struct conf_row rows[] = {
 	  .preset = "4194304", .min = 1,
 	  .offset = offsetof(struct token_params, threshold),
 	  .help = "so many tokens are as bad as any more" },
-	{ .key = "inFlightLoadProducerName", .decode = conf_string,
-	  .offset = offsetof(struct token_params, unused),
-	  .help = "there is one: without effect" },
 };
 
 static const struct conf_table table = {

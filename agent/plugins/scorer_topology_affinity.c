@@ -19,7 +19,6 @@
 
 struct topology_params {
 	struct topology own;
-	const char *unused;
 };
 
 #define OWN(level) offsetof(struct topology_params, own.at[level])
@@ -33,9 +32,6 @@ static const struct conf_row rows[] = {
 	  .offset = OWN(TOPOLOGY_ZONE), .help = "where the agent runs" },
 	{ .key = "ownRegion", .decode = conf_string,
 	  .offset = OWN(TOPOLOGY_REGION), .help = "where the agent runs" },
-	{ .key = "topologyProducerName", .decode = conf_string,
-	  .offset = offsetof(struct topology_params, unused),
-	  .help = "there is one: without effect" },
 };
 
 static const struct conf_table table = {

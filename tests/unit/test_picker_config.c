@@ -633,6 +633,19 @@ static const char *const good[] = {
 	    "    - {type: approx-prefix-cache-producer, name: mine}\n",
 	PLUGINS "    - type: prefix-cache-scorer\n      parameters:"
 	    " {prefixMatchInfoProducerName: '', matchLengthWeight: 1}\n",
+	PLUGINS "    - type: active-request-scorer\n      parameters:"
+	    " {inFlightLoadProducerName: inflight-load-producer}\n"
+	    "    - type: token-load-scorer\n      parameters:"
+	    " {inFlightLoadProducerName: mine, queueThresholdTokens: 5}\n"
+	    "    - {type: inflight-load-producer, name: mine}\n"
+	    "    - type: no-hit-lru-scorer\n      parameters:"
+	    " {prefixPluginName: approx-prefix-cache-producer,"
+	    " prefixMatchInfoProducerName: approx-prefix-cache-producer}\n"
+	    "    - type: latency-scorer\n      parameters:"
+	    " {prefixMatchInfoProducerName: approx-prefix-cache-producer,"
+	    " latencyPredictionInfoProducerName: predicted-latency-producer}\n"
+	    "    - type: topology-affinity-scorer\n      parameters:"
+	    " {topologyProducerName: topology-extractor}\n",
 	PLUGINS "    - type: metrics-data-source\n      parameters:"
 	    " {clientCertPath: '', clientKeyPath: '', caCertPath: ''}\n",
 	PLUGINS "    - type: core-metrics-extractor\n      parameters:"
@@ -1874,6 +1887,26 @@ static size_t times_printed(const char *text, const struct other_type *o)
 	return n;
 }
 
+/* A plugin's rows begin with two blanks and the key. */
+static void expect_no_row_twice(const char *text)
+{
+	const char *plugin = text, *next;
+
+	for (; (next = strchr(text, '\n')) != NULL; text = next + 1) {
+		char row[128];
+		int key;
+
+		if (text[0] != ' ') {
+			plugin = text;
+			continue;
+		}
+		key = (int)strcspn(text + 2, " ");
+		snprintf(row, sizeof(row), "\n  %.*s ", key, text + 2);
+		if (strstr(plugin, row) != text - 1)
+			fail_msg("%.*s twice of %.60s", key, text + 2, plugin);
+	}
+}
+
 static void test_every_plugin_is_printed_with_its_parameters(void **state)
 {
 	static const char *const lines[] = {
@@ -1909,6 +1942,7 @@ static void test_every_plugin_is_printed_with_its_parameters(void **state)
 	for (size_t i = 0; other_type_at(i) != NULL; i++)
 		if (times_printed(text, other_type_at(i)) > 1)
 			fail_msg("%s: twice in\n%s", other_type_at(i)->name, text);
+	expect_no_row_twice(text);
 	free(text);
 }
 

@@ -980,8 +980,7 @@ static const struct {
 	{ "load-aware-scorer", "{threshold: 0}", "threshold: 0", "from 1 to" },
 	{ "load-aware-scorer", "{threshhold: 3}", "unknown key threshhold",
 	  "threshold" },
-	{ "active-request-scorer", "{requestTimeout: 2m, "
-	  "inFlightLoadProducerName: x}", NULL, NULL },
+	{ "active-request-scorer", "{requestTimeout: 2m}", NULL, NULL },
 	{ "active-request-scorer", "{maxBusyScore: 1.1}", "maxBusyScore: 1.1",
 	  "from 0 to 1" },
 	{ "active-request-scorer", "{idleThreshold: -1}", "idleThreshold: -1",
@@ -989,10 +988,9 @@ static const struct {
 	{ "active-request-scorer", "{idle: 1}", "unknown key idle", "one of" },
 	{ "token-load-scorer", "{queueThresholdTokens: 0}",
 	  "queueThresholdTokens: 0", "from 1" },
-	{ "token-load-scorer", "{inFlightLoadProducerName: x}", NULL, NULL },
 	{ "token-load-scorer", "{threshold: 5}", "unknown key threshold", "" },
-	{ "no-hit-lru-scorer", "{lruSize: 2048, prefixPluginName: p, "
-	  "prefixPluginType: t, prefixMatchInfoProducerName: m}", NULL, NULL },
+	{ "no-hit-lru-scorer", "{lruSize: 2048, prefixPluginType: t}", NULL,
+	  NULL },
 	{ "no-hit-lru-scorer", "{lruSize: none}", "lruSize: none",
 	  "a whole number" },
 	{ "no-hit-lru-scorer", "{lru: 1}", "unknown key lru", "lruSize" },
@@ -1009,14 +1007,12 @@ static const struct {
 	  "true or false" },
 	{ "context-length-aware", "{lable: l}", "unknown key lable", "label" },
 	{ "latency-scorer", "{ttftWeight: 3.5, tpotWeight: 0, "
-	  "headroomSelectionStrategy: most, compositeKVWeight: 2, "
-	  "latencyPredictionInfoProducerName: a, "
-	  "prefixMatchInfoProducerName: b}", NULL, NULL },
+	  "headroomSelectionStrategy: most, compositeKVWeight: 2}", NULL, NULL },
 	{ "latency-scorer", "{headroomSelectionStrategy: fewest}",
 	  "headroomSelectionStrategy: fewest", "least" },
 	{ "latency-scorer", "{ttftWeight: -1}", "ttftWeight: -1", "a number" },
 	{ "latency-scorer", "{ttft: 1}", "unknown key ttft", "" },
-	{ "topology-affinity-scorer", "{topologyProducerName: t}", NULL, NULL },
+	{ "topology-affinity-scorer", "{ownZone: a}", NULL, NULL },
 	{ "topology-affinity-scorer", "{ownZone: [a]}", "ownZone: a list",
 	  "a string" },
 	{ "topology-affinity-scorer", "{zone: a}", "unknown key zone",
