@@ -3,9 +3,9 @@
  *
  * A posting is 24 bytes; the table costs two more for each. Ids count from 1, 0 is
  * nil. What prefix_match() and prefix_share() read (heads, keys, chains; capacities) is
- * atomic; the rest belongs to whoever holds the lock. A posting that is freed under a reader's feet may lead that
- * reader into another chain: the key tells it that nothing there is its own, and the
- * step limit gets it out.
+ * atomic; the rest belongs to whoever holds the lock. A posting that is freed under a
+ * reader's feet may lead that reader into another chain: the key tells it that nothing
+ * there is its own, and the step limit gets it out.
  */
 #pragma once
 
