@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "lately.h"
 #include "must.h"
 #include "prefix.h"
 
@@ -144,52 +145,16 @@ void pace_page(struct endpoint_pace *p, uint32_t running, uint32_t queued)
 	atomic_store_explicit(&p->batch, batch, memory_order_relaxed);
 }
 
-/* ---- what fills a cache: a minute, its blocks, those of the one before ---- */
-
-enum { FILL_BITS = 24, FILL_MAX = (1 << FILL_BITS) - 1 };
-
-struct fill {
-	uint16_t minute;
-	uint32_t now, before;
-};
-
-static struct fill fill_at(uint64_t word, uint16_t minute)
-{
-	uint16_t then = (uint16_t)(word >> 2 * FILL_BITS);
-	uint16_t age = (uint16_t)(minute - then);
-	struct fill f = { then, word >> FILL_BITS & FILL_MAX, word & FILL_MAX };
-
-	if (age == 0 || age > UINT16_MAX / 2)	/* some thread is ahead */
-		return f;
-	return (struct fill){ minute, 0, age == 1 ? f.now : 0 };
-}
-
-static uint16_t minute_of(int64_t now_ms)
-{
-	return (uint16_t)(now_ms / PACE_FILL_MS);
-}
+/* ---- what fills a cache ---- */
 
 void pace_fill(struct endpoint_pace *p, uint32_t blocks, int64_t now_ms)
 {
-	uint64_t old = atomic_load_explicit(&p->filled, memory_order_relaxed);
-	uint64_t word;
-
-	do {
-		struct fill f = fill_at(old, minute_of(now_ms));
-
-		f.now = blocks < FILL_MAX - f.now ? f.now + blocks : FILL_MAX;
-		word = (uint64_t)f.minute << 2 * FILL_BITS |
-		    (uint64_t)f.now << FILL_BITS | f.before;
-	} while (!atomic_compare_exchange_weak_explicit(&p->filled, &old, word,
-	    memory_order_relaxed, memory_order_relaxed));
+	lately_add(&p->filled, blocks, now_ms / PACE_FILL_MS);
 }
 
 uint32_t pace_filled(const struct endpoint_pace *p, int64_t now_ms)
 {
-	struct fill f = fill_at(atomic_load_explicit(&p->filled,
-	    memory_order_relaxed), minute_of(now_ms));
-
-	return f.now + f.before;
+	return lately_get(&p->filled, now_ms / PACE_FILL_MS);
 }
 
 /* ---- adapters ---- */

@@ -61,7 +61,7 @@ struct endpoint_pace {
 	struct ewma serve_us;		/* from the first token to the end */
 	_Atomic uint32_t batch;		/* run at once when others wait; 0: none did */
 	_Atomic int64_t busy_until_ms;	/* clock_ms(): then all is computed, by rate */
-	_Atomic uint64_t filled;	/* pace_fill()'s */
+	_Atomic uint64_t filled;	/* blocks, by minutes: lately.h */
 	_Atomic uint64_t adapters[PACE_ADAPTERS];	/* sent there, latest first */
 };
 
