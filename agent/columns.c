@@ -6,6 +6,7 @@
 #include <float.h>
 
 #include "arena.h"
+#include "clones.h"
 
 bool told_columns_init(struct told_columns *t, struct arena *arena, size_t n)
 {
@@ -159,4 +160,25 @@ void pace_columns_fill(struct pace_columns *p, const struct choice *choice)
 	p->usual_rate = average_of(&rate);
 	p->usual_serve_ms = average_of(&serve_ms);
 	p->most_batch = most_batch;
+}
+
+CLONED_FOR_AVX2 static uint32_t most_of(const uint16_t *blocks, size_t n)
+{
+	uint16_t most = 0;
+
+	for (size_t i = 0; i < n; i++)
+		most = blocks[i] > most ? blocks[i] : most;
+	return most;
+}
+
+struct reach choice_reach(const struct choice *c)
+{
+	const struct request *r = c->request;
+	struct reach reach = { most_of(c->matched, c->n), 0 };
+
+	if (r->n_chains == 1 && reach.blocks > 0 &&
+	    reach.blocks <= r->chains[0].n)
+		reach.beginning = r->blocks[r->chains[0].first +
+		    reach.blocks - 1];
+	return reach;
 }

@@ -137,6 +137,14 @@ static inline float choice_uncached(const struct choice *c,
 	return prompt.tokens > held ? prompt.tokens - held : 0.0f;
 }
 
+/* How far any candidate has the prompt, in blocks. */
+struct reach {
+	uint32_t blocks;
+	uint64_t beginning;	/* the last of them; 0: none, or of several prompts */
+};
+
+struct reach choice_reach(const struct choice *c);
+
 /*
  * The fewer, the better: (max - v) / (max - min) over the candidates that are fresh,
  * all alike: 1; those that are not: 0. `value_at` is inlined.

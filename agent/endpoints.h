@@ -115,6 +115,12 @@ static inline struct endpoint_pace *endpoint_pace(
 	return paces != NULL ? &paces[view->stats[row].slot] : NULL;
 }
 
+/* NULL where nobody keeps it. */
+static inline struct heat *endpoint_heat(const struct endpoint_view *view)
+{
+	return view->pool_live != NULL ? view->pool_live->heat : NULL;
+}
+
 static inline const struct lora_set *endpoint_lora(
     const struct endpoint_view *view, size_t row)
 {

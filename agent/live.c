@@ -7,20 +7,22 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "heat.h"
 #include "lately.h"
 #include "must.h"
 #include "prefix.h"
 
 /*
  * Mapped, hence aligned to cache lines, of which each endpoint has one. What is behind
- * them names endpoints by slot and generation, so that nothing must be cleared; but the
- * pace, which is renewed with them.
+ * them names endpoints by slot and generation, or is forgotten within seconds, so that
+ * nothing must be cleared; but the pace, which is renewed with them.
  */
 struct mapping {
 	struct endpoint_live live[PREFIX_SLOTS_MAX];
 	_Alignas(64) struct pool_live pool;
 	_Alignas(64) _Atomic uint64_t cold[PREFIX_SLOTS_MAX];
 	_Alignas(64) _Atomic uint64_t sessions[LIVE_SESSIONS];
+	_Alignas(64) struct heat heat[LIVE_HEAT];
 	_Alignas(64) struct endpoint_pace pace[PREFIX_SLOTS_MAX];
 	_Alignas(64) struct engine_life lives[PREFIX_SLOTS_MAX];
 };
@@ -69,6 +71,7 @@ struct endpoint_live *live_new(void)
 		return NULL;
 	m->pool.cold = m->cold;
 	m->pool.sessions = m->sessions;
+	m->pool.heat = m->heat;
 	m->pool.pace = m->pace;
 	m->pool.lives = m->lives;
 	return m->live;

@@ -48,7 +48,12 @@ struct endpoint_live {
 	_Atomic int64_t due_ms;		/* of the breaker's next move; 0: none */
 };
 
-enum { LIVE_SESSIONS = 1 << 17, PACE_ADAPTERS = 10, PACE_FILL_MS = 60000 };
+struct heat;
+
+enum {
+	LIVE_SESSIONS = 1 << 17, LIVE_HEAT = 1 << 14,
+	PACE_ADAPTERS = 10, PACE_FILL_MS = 60000,
+};
 
 /*
  * How fast it has been, for who wants to foretell a wait. Apart from endpoint_live,
@@ -77,6 +82,7 @@ struct pool_live {
 	_Atomic uint32_t n_cold;	/* cold requests: scorer_no_hit_lru.c */
 	_Atomic uint64_t *cold;		/* by slot: the last one there */
 	_Atomic uint64_t *sessions;	/* LIVE_SESSIONS of them: plugins/session.h */
+	struct heat *heat;		/* LIVE_HEAT of them: heat.h */
 	struct endpoint_pace *pace;	/* by slot */
 	struct engine_life *lives;	/* by slot */
 };

@@ -6,16 +6,18 @@
  *	ahead	tokens in flight there / rate, less what there was time for since
  *	place	(n - batch + 1) * serve / batch, where the batch is full
  *	own	what of this prompt is not cached there / rate
- *	load	adapterLoadMs, where the adapter asked for is not known to be; twice
- *		where another must go for it, which will be loaded again
+ *	load	adapterLoadMs, where the adapter asked for is not known to be
+ *		(adapter_load.h)
  *	n	requests there: booked, or running and queued as last told, if more
  *	c	requestCostMs: of two alike the one with fewer requests decodes faster
  *
- * Where nobody is and nothing goes for it that was of use lately, what others have of the
- * prompt costs 1 / spreadFactor: so a prompt that many ask for gets to idle endpoints before
- * those that have it are full, and nobody pays more than that many times the wait (as
- * who rents skis for what they cost to buy: Karlin et al., Competitive Snoopy Caching,
- * Algorithmica 3, 1988). Scores tell of it only where such a one comes first by it.
+ * What an endpoint does not have of a prompt, and another has, counts 1 / h, after h that
+ * asked for the same lately (heat.h), if nothing goes for it that was of use lately. So it is
+ * computed once more as soon as it would cost those, would they come again, as much to
+ * wait where it is (as who rents skis should then buy them: Karlin et al., Competitive
+ * Snoopy Caching, Algorithmica 3, 1988). And until a first token has told how fast these
+ * engines are, it counts nothing where nobody is: that is soon, and the wait anybody's guess.
+ * Scores tell of it only where such a one comes first by it.
  *
  * rate, batch and serve are learned, each endpoint's own (live.h, struct endpoint_pace):
  * rate from first tokens, where little was ahead: tokens / (TTFT - that of a prompt that
@@ -24,9 +26,6 @@
  * from first tokens to ends (serveMs before the first). So it works from nothing but
  * HAProxy's lines, and needs `feedback:`. Without it what is queued counts as prompts
  * like this one, and the rate is peakPrefillThroughput.
- *
- * Engines list adapters that run, not those that are loaded and idle; so we remember
- * where each was sent last, as many as the engine says fit.
  *
  * Ours. One quantity, in place of weights between a queue, a cache and a count that
  * are measured in different units: a server with the prefix and a queue is compared
@@ -41,14 +40,15 @@
 #include "clones.h"
 #include "columns.h"
 #include "conf.h"
-#include "lora.h"
+#include "heat.h"
 #include "must.h"
+#include "plugins/adapter_load.h"
 #include "plugins/float_bits.h"
 #include "prefix.h"
 #include "request.h"
 
 struct ttft_params {
-	float peak_rate, load_ms, request_ms, serve_ms, spread;
+	float peak_rate, load_ms, request_ms, serve_ms;
 };
 
 #define PARAM(field) offsetof(struct ttft_params, field)
@@ -66,10 +66,6 @@ static const struct conf_row rows[] = {
 	{ .key = "serveMs", .decode = conf_fraction, .preset = "1000",
 	  .offset = PARAM(serve_ms),
 	  .help = "from a first token to the end, until it is learned" },
-	{ .key = "spreadFactor", .decode = conf_fraction, .preset = "1.5",
-	  .min = 1, .offset = PARAM(spread),
-	  .help = "times longer an idle endpoint may take, to have a prompt "
-		  "that others have" },
 };
 
 static const struct conf_table table = {
@@ -87,7 +83,6 @@ struct question {
 	struct prompt_size prompt;
 	float usual_rate, high_rate, low_rate, usual_serve_ms, most_batch;
 	float request_ms;
-	float spared;	/* of what an idle endpoint computes again */
 };
 
 static float or_preset(float value, float preset)
@@ -106,8 +101,7 @@ static struct question question_of(const struct choice *c,
 		.usual_serve_ms = or_preset(c->pace.usual_serve_ms,
 		    p->serve_ms),
 		.most_batch = c->pace.most_batch,
-		.request_ms = p->request_ms,
-		.spared = 1.0f - 1.0f / p->spread };
+		.request_ms = p->request_ms };
 }
 
 /*
@@ -215,111 +209,82 @@ CLONED_FOR_AVX2 static void expect_all(const struct choice *choice,
 	}
 }
 
-/* ---- adapters ---- */
+/* ---- what others have ---- */
 
-/* What we remember, of as many as fit: is it there, and would another have to go? */
-struct adapters {
-	bool is_there, is_full;
+/* What computing again costs this request less than it takes. */
+struct sparing {
+	float least;	/* tokens that are computed wherever it goes */
+	float share;	/* of the rest, spared; 0: nothing is */
+	bool is_idle_only;
 };
 
-static struct adapters recall(const struct endpoint_pace *pace, uint32_t max,
-    uint64_t adapter)
+static bool is_any_computing(const struct choice *c)
 {
-	uint32_t n = max < PACE_ADAPTERS ? max : PACE_ADAPTERS;
+	uint32_t any = 0;
 
-	for (uint32_t i = 0; pace != NULL && i < n; i++) {
-		uint64_t one = atomic_load_explicit(&pace->adapters[i],
-		    memory_order_relaxed);
+	for (size_t i = 0; i < c->n; i++)
+		any |= c->live.tokens[i];
+	return any != 0;
+}
 
-		if (one == adapter || one == 0)	/* none is behind one of 0 */
-			return (struct adapters){ one == adapter, false };
+static struct sparing sparing_of(const struct choice *c,
+    const struct question *q)
+{
+	struct reach reach = choice_reach(c);
+	float held = q->prompt.block * (float)reach.blocks;
+	struct sparing s = { .least = greater(q->prompt.tokens - held, 0.0f) };
+	const struct heat *heat = endpoint_heat(c->view);
+
+	if (reach.blocks == 0)
+		return s;
+	if (c->pace.usual_rate <= 0.0f) {
+		s.is_idle_only = true;
+		s.share = is_any_computing(c) ? 1.0f : 0.0f;
+	} else if (reach.beginning != 0 && heat != NULL) {
+		uint32_t n = heat_get(heat, reach.beginning, c->now_ms);
+
+		s.share = n > 1 ? 1.0f - 1.0f / count_of(n) : 0.0f;
 	}
-	return (struct adapters){ false, pace != NULL };
+	return s;
 }
 
-/* Of one whose engine does not tell that the adapter is there. */
-static float load_ms(const struct choice *c, size_t i, uint32_t max,
-    uint64_t adapter, float once_ms)
-{
-	struct adapters a = recall(endpoint_pace(c->view, c->rows[i]), max,
-	    adapter);
-
-	if (a.is_there)
-		return 0.0f;
-	return a.is_full ? 2.0f * once_ms : once_ms;
-}
-
-static bool has_lora(const struct choice *c)
-{
-	return c->view->extras != NULL;
-}
-
-static void add_loads(const struct choice *choice, float once_ms, float *out)
-{
-	const struct choice c = *choice;
-	uint64_t adapter = lora_spelled(c.request->model);
-
-	for (size_t i = 0; i < c.n; i++) {
-		enum lora_place place = choice_lora(&c, adapter, i);
-		uint32_t max;
-
-		if (place != LORA_AWAY && place != LORA_AWAY_ROOM)
-			continue;
-		max = choice_lora_max(&c, i);
-		if (max > 0)
-			out[i] += load_ms(&c, i, max, adapter, once_ms);
-	}
-}
-
-/* ---- where nobody is ---- */
-
-/*
- * In milliseconds; where somebody is, or may be: 0. `least` is computed wherever it
- * goes.
- */
+/* In milliseconds. */
 static inline float spared_ms(const struct choice *c, const struct question *q,
-    float least, size_t i)
+    const struct sparing *s, size_t i)
 {
 	float own = choice_uncached(c, q->prompt, i);
 	struct work w = work_at(c, own, i);
-	float again = (own - least) * 1000.0f / rate_of(q, c->pace.rate[i]);
+	float again = (own - s->least) * 1000.0f / rate_of(q, c->pace.rate[i]);
 	bool is_idle = (w.requests == 0.0f) & (c->unsettled[i] == 0);
 
-	return is_idle ? q->spared * again : 0.0f;
+	return is_idle | !s->is_idle_only ? s->share * again : 0.0f;
 }
 
-struct least {
-	float uncached, ms;
-};
-
-/* Neither is ever negative: bits are in the same order. */
-CLONED_FOR_AVX2 static struct least find_least(const struct choice *choice,
-    struct prompt_size prompt, const float *ms)
+/* Never negative: bits are in the same order. */
+CLONED_FOR_AVX2 static float soonest_of(const float *ms, size_t n)
 {
-	const struct choice c = *choice;
-	uint32_t uncached = float_bits(FLT_MAX), soonest = uncached;
+	uint32_t soonest = float_bits(FLT_MAX);
 
-	for (size_t i = 0; i < c.n; i++) {
-		uint32_t own = float_bits(choice_uncached(&c, prompt, i));
+	for (size_t i = 0; i < n; i++) {
 		uint32_t one = float_bits(ms[i]);
 
-		uncached = own < uncached ? own : uncached;
 		soonest = one < soonest ? one : soonest;
 	}
-	return (struct least){ bits_float(uncached), bits_float(soonest) };
+	return bits_float(soonest);
 }
 
 /* Mostly nobody: then that is all. */
 CLONED_FOR_AVX2 static bool may_any_spare(const struct choice *choice,
-    const struct question *question, struct least least, const float *ms)
+    const struct question *question, const struct sparing *sparing,
+    float soonest, const float *ms)
 {
 	const struct choice c = *choice;
 	const struct question q = *question;
+	const struct sparing s = *sparing;
 	uint32_t any = 0;
 
 	for (size_t i = 0; i < c.n; i++)
-		any |= ms[i] - spared_ms(&c, &q, least.uncached, i) <
-		    least.ms;
+		any |= ms[i] - spared_ms(&c, &q, &s, i) < soonest;
 	return any != 0;
 }
 
@@ -344,17 +309,21 @@ static bool has_room(const struct choice *c, struct prompt_size prompt,
 	    (float)prefix_share(c->view->prefix, choice_stats(c, i)->slot);
 }
 
-static void spare_idle(const struct choice *c, const struct question *q,
-    float *ms)
+static void spare_what_is_shared(const struct choice *c,
+    const struct question *q, float *ms)
 {
-	struct least least = find_least(c, q->prompt, ms);
+	struct sparing s = sparing_of(c, q);
+	float soonest;
 
-	if (!may_any_spare(c, q, least, ms))
+	if (s.share <= 0.0f)
+		return;
+	soonest = soonest_of(ms, c->n);
+	if (!may_any_spare(c, q, &s, soonest, ms))
 		return;
 	for (size_t i = 0; i < c->n; i++) {
-		float spared = spared_ms(c, q, least.uncached, i);
+		float spared = spared_ms(c, q, &s, i);
 
-		if (ms[i] - spared < least.ms && has_room(c, q->prompt, i))
+		if (ms[i] - spared < soonest && has_room(c, q->prompt, i))
 			ms[i] -= spared;
 	}
 }
@@ -373,9 +342,8 @@ static void ttft_score(const struct choice *c, const void *params, float *out)
 	must(c->told.fresh != NULL && c->live.requests != NULL &&
 	    c->pace.rate != NULL);
 	expect_all(c, &q, out);
-	if (has_lora(c))
-		add_loads(c, p->load_ms, out);
-	spare_idle(c, &q, out);
+	adapter_load_add(c, p->load_ms, out);
+	spare_what_is_shared(c, &q, out);
 	score_each(out, c->n);
 }
 
@@ -391,12 +359,23 @@ static void keep_busy(struct endpoint_pace *pace, int64_t now_ms, int64_t ms)
 		;
 }
 
+static void note_heat(const struct choice *c)
+{
+	struct heat *heat = endpoint_heat(c->view);
+	uint64_t beginning = choice_reach(c).beginning;
+
+	if (heat != NULL && beginning != 0)
+		heat_add(heat, beginning, c->now_ms);
+}
+
 static void ttft_picked(const struct choice *c, const void *params,
     uint32_t winner)
 {
 	struct endpoint_pace *pace = endpoint_pace(c->view, c->rows[winner]);
 	struct question q;
 
+	note_heat(c);
+	adapter_load_picked(c, winner);
 	if (pace == NULL)
 		return;
 	q = question_of(c, params);
@@ -404,8 +383,6 @@ static void ttft_picked(const struct choice *c, const void *params,
 	    choice_uncached(c, q.prompt, winner) /
 	    rate_of(&q, c->pace.rate[winner]) + 0.5f));
 	pace_fill(pace, (uint32_t)blocks_of(c, q.prompt, winner), c->now_ms);
-	if (has_lora(c))
-		pace_adapter(pace, lora_spelled(c->request->model));
 }
 
 const struct scorer scorer_expected_ttft = {

@@ -188,6 +188,34 @@ static void test_the_fewest_are_the_best_of_those_that_are_fresh(void **state)
 		assert_true(out[i] == (i == 5 ? 1.0f : 0.0f));
 }
 
+static void test_the_reach_is_that_of_the_best(void **state)
+{
+	uint64_t blocks[] = { 11, 12, 13, 14, 15 };
+	struct request_chain chains[] = { { 1, 4 }, { 0, 1 } };
+	struct request r = { .blocks = blocks, .n_blocks = 5,
+		.chains = chains, .n_chains = 1 };
+	struct rng rng = { 4 };
+	struct choice c = random_choice(&rng);
+
+	(void)state;
+	c.request = &r;
+	assert_int_equal(choice_reach(&c).blocks, 0);
+	assert_int_equal(choice_reach(&c).beginning, 0);
+	matched[3] = 2;
+	matched[N - 1] = 3;
+	assert_int_equal(choice_reach(&c).blocks, 3);
+	assert_int_equal(choice_reach(&c).beginning, 14);
+	c.n = N - 1;			/* he is no candidate */
+	assert_int_equal(choice_reach(&c).beginning, 13);
+	matched[3] = 5;			/* of other prompts than this one */
+	assert_int_equal(choice_reach(&c).beginning, 0);
+	matched[3] = 2;
+	r.n_chains = 2;
+	assert_int_equal(choice_reach(&c).blocks, 2);
+	assert_int_equal(choice_reach(&c).beginning, 0);
+	matched[3] = matched[N - 1] = 0;
+}
+
 static void test_without_memory_there_are_none(void **state)
 {
 	struct arena *small = arena_new(256, 256);
@@ -228,6 +256,7 @@ int main(void)
 		unit(test_adapters_are_where_the_engines_say),
 		unit(test_a_sum_does_not_wrap),
 		unit(test_the_fewest_are_the_best_of_those_that_are_fresh),
+		unit(test_the_reach_is_that_of_the_best),
 		unit(test_without_memory_there_are_none),
 	};
 

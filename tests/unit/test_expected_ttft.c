@@ -13,6 +13,7 @@
 #include "columns.h"
 #include "conf.h"
 #include "fault.h"
+#include "heat.h"
 #include "help.h"
 #include "lora.h"
 #include "plugins/plugins.h"
@@ -20,11 +21,14 @@
 #include "rng.h"
 #include "yaml.h"
 
-enum { N = 3, NOW_MS = 5000 };
+enum { N = 3, NOW_MS = 5000, BLOCKS = 63 };	/* 1,000 tokens are 62.5 */
 
 static struct help_pool pool;
 static struct endpoint_pace pace[N];
 static struct endpoint_extras extras[N];
+static struct heat heat[LIVE_HEAT];
+static uint64_t blocks[BLOCKS];
+static struct request_chain chain = { 0, BLOCKS };
 static uint32_t rows[N] = { 0, 1, 2 }, unsettled[N];
 static uint16_t matched[N];
 static struct arena *arena;
@@ -38,11 +42,17 @@ static int setup(void **state)
 	memset(extras, 0, sizeof(extras));
 	memset(unsettled, 0, sizeof(unsettled));
 	memset(matched, 0, sizeof(matched));
+	memset(heat, 0, sizeof(heat));
+	for (size_t i = 0; i < BLOCKS; i++)
+		blocks[i] = 7000 + i;
 	pool.pool_live.pace = pace;
+	pool.pool_live.heat = heat;
 	pool.view.extras = NULL;
 	arena = arena_new(4096, 1 << 16);
 	request = (struct request){ .prompt_bytes = 4000,	/* 1,000 tokens */
-		.has_body = true, .model = span_of("sql") };
+		.has_body = true, .model = span_of("sql"),
+		.blocks = blocks, .n_blocks = BLOCKS, .chains = &chain,
+		.n_chains = 1 };
 	return arena == NULL;
 }
 
@@ -225,35 +235,81 @@ static void stage_a_wait(int64_t ahead_ms)
 	live_count_add(&pool.live[2].requests, 1);
 }
 
-static void test_an_idle_one_may_take_longer_than_a_wait(void **state)
+static void ask_for(uint64_t beginning, int n)
 {
-	const double counted = 200 + 800 / 1.5;
-
-	(void)state;
-	stage_a_wait(540);		/* 741 ms: more than 733.3 */
-	assert_float_equal(ms(), counted, 0.01);
-	assert_float_equal(ms_by("{spreadFactor: 1}"), 1000, 0.01);
-	assert_float_equal(ms_by("{spreadFactor: 2}"), 600, 0.01);
-	pace[1].busy_until_ms = NOW_MS + 530;	/* 731: it waits there */
-	assert_float_equal(ms(), 1000, 0.01);
-	assert_float_equal(ms_by("{spreadFactor: 1.6}"), 200 + 800 / 1.6, 0.01);
+	for (int i = 0; i < n; i++)
+		heat_add(heat, beginning, NOW_MS);
 }
 
-static void test_who_is_not_idle_is_spared_nothing(void **state)
+enum { COMMON = 7000 + 49 };	/* of the 800 tokens that endpoint 1 has */
+
+static void test_what_many_ask_for_they_pay_together(void **state)
+{
+	(void)state;
+	stage_a_wait(540);		/* 741 ms there */
+	assert_float_equal(ms(), 1000, 0.01);
+	ask_for(COMMON - 1, 9);		/* others, that part before */
+	ask_for(COMMON + 1, 9);
+	assert_float_equal(ms(), 1000, 0.01);
+	ask_for(COMMON, 1);		/* one alone pays all of it */
+	assert_float_equal(ms(), 1000, 0.01);
+	ask_for(COMMON, 1);
+	assert_float_equal(ms(), 200 + 800 / 2.0, 0.01);
+	ask_for(COMMON, 2);
+	assert_float_equal(ms(), 200 + 800 / 4.0, 0.01);
+	book(1, 0);
+	assert_float_equal(ms(), 200 + 800 / 4.0 + 1, 0.01);
+}
+
+static void test_it_is_told_only_of_who_comes_first_by_it(void **state)
+{
+	(void)state;
+	stage_a_wait(390);		/* 591 ms there, 600 here */
+	ask_for(COMMON, 2);
+	assert_float_equal(ms(), 1000, 0.01);
+	pace[1].busy_until_ms = NOW_MS + 410;
+	assert_float_equal(ms(), 600, 0.01);
+}
+
+static void test_who_asked_long_ago_pays_nothing(void **state)
+{
+	struct choice c;
+	float out[N];
+
+	(void)state;
+	stage_a_wait(2540);
+	ask_for(COMMON, 2);
+	c = choice_at(NOW_MS + 500, N);
+	scorer_expected_ttft.score(&c, params("{}"), out);
+	assert_float_equal(1000 / (double)out[0] - 1000, 1000, 0.01);
+}
+
+static void test_several_prompts_in_one_are_nobody_elses(void **state)
 {
 	(void)state;
 	stage_a_wait(540);
+	ask_for(COMMON, 2);
+	request.n_chains = 2;
+	assert_float_equal(ms(), 1000, 0.01);
+}
+
+/* 1,000 tokens are 62.8 ms by the preset, 200 are 12.6. */
+static void test_until_a_first_token_has_told_all_idle_ones_are_alike(
+    void **state)
+{
+	(void)state;
+	prefix_set_capacity(pool.view.prefix, pool.stats[0].slot, 100);
+	matched[1] = 50;
+	assert_float_equal(ms(), 1000 / 15.928, 0.01);
+	live_count_add(&pool.live[1].requests, 1);
+	live_count_add(&pool.live[1].tokens, 1000);
+	pace[1].busy_until_ms = NOW_MS + 30;	/* 43.6 ms there */
+	assert_float_equal(ms(), 200 / 15.928, 0.01);
+	unsettled[0] = 1;
+	assert_true(ms() > 1000 / 15.928);
+	unsettled[0] = 0;
 	book(1, 0);
-	assert_float_equal(ms(), 1000 + 1, 0.01);
-	live_count_sub(&pool.live[0].requests,
-	    live_generation(&pool.live[0]), 1);
-	assert_true(ms() < 1000);
-	pool.stats[0].running = 1;	/* by another picker */
-	assert_float_equal(ms(), 1000 + 1, 0.01);
-	pool.stats[0].health = ENDPOINT_STALE;	/* its page said so long ago */
-	assert_true(ms() < 1000);
-	unsettled[0] = 1;		/* and nobody tells of ends */
-	assert_float_equal(ms(), 2000, 0.01);
+	assert_float_equal(ms(), 1000 / 15.928 + 1, 0.01);
 }
 
 /* 1,000 tokens are 62.5 blocks, of 100. */
@@ -262,12 +318,25 @@ static void test_nothing_of_use_is_to_go_for_a_prompt_that_others_have(
 {
 	(void)state;
 	stage_a_wait(540);
+	ask_for(COMMON, 2);
 	pace_fill(&pace[0], 37, NOW_MS);
 	assert_true(ms() < 1000);
 	pace_fill(&pace[0], 1, NOW_MS);
 	assert_float_equal(ms(), 1000, 0.01);
 	matched[0] = 1;			/* 61.5 are computed, in 984 ms */
-	assert_float_equal(ms(), 200 + 784 / 1.5, 0.01);
+	assert_float_equal(ms(), 200 + 784 / 2.0, 0.01);
+}
+
+static void test_a_pick_is_one_that_asks(void **state)
+{
+	struct choice c = choice();
+
+	(void)state;
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	matched[1] = 50;
+	scorer_expected_ttft.picked(&c, params("{}"), 0);
+	scorer_expected_ttft.picked(&c, params("{}"), 1);
+	assert_int_equal(heat_get(heat, COMMON, NOW_MS), 2);
 }
 
 static void test_a_pick_fills_its_cache(void **state)
@@ -394,9 +463,13 @@ int main(void)
 		TEST(test_what_is_ahead_shrinks_with_time),
 		TEST(test_a_full_batch_is_waited_for),
 		TEST(test_others_tell_what_a_batch_is),
-		TEST(test_an_idle_one_may_take_longer_than_a_wait),
-		TEST(test_who_is_not_idle_is_spared_nothing),
+		TEST(test_what_many_ask_for_they_pay_together),
+		TEST(test_it_is_told_only_of_who_comes_first_by_it),
+		TEST(test_who_asked_long_ago_pays_nothing),
+		TEST(test_several_prompts_in_one_are_nobody_elses),
+		TEST(test_until_a_first_token_has_told_all_idle_ones_are_alike),
 		TEST(test_nothing_of_use_is_to_go_for_a_prompt_that_others_have),
+		TEST(test_a_pick_is_one_that_asks),
 		TEST(test_a_pick_fills_its_cache),
 		TEST(test_without_feedback_the_page_tells),
 		TEST(test_others_requests_count),

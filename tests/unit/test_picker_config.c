@@ -1916,7 +1916,7 @@ static void test_every_plugin_is_printed_with_its_parameters(void **state)
 		"  primaryPort                              8000 ",
 		"other: approx-prefix-cache-producer\n"
 		"  autoTune                                 true ",
-		"  spreadFactor                             1.5 ",
+		"  adapterLoadMs                            500 ",
 		"  algorithm.normalization.fixedRange.min   0 ",
 		/* Its parameters are another type's, and are printed with it. */
 		"scorer: precise-prefix-cache-scorer\n"
