@@ -56,6 +56,9 @@ static const struct flag rows[] = {
 	  .help = "shared-prefix: system prompts (8)" },
 	{ 0, "per-group", "N", FLAG_COUNT, AT(per_group), .min = 1,
 	  .max = 1 << 20, .help = "shared-prefix: questions to each (16)" },
+	{ 0, "in-order", NULL, FLAG_SWITCH, AT(in_order),
+	  .help = "shared-prefix: one system prompt after the other, not "
+	      "shuffled" },
 	{ 0, "prefix-tokens", "P", FLAG_COUNT, AT(prefix_tokens), TOKENS,
 	  .help = "system prompt, shared-prefix and burst (1024)" },
 	{ 0, "question-tokens", "Q", FLAG_COUNT, AT(question_tokens), .min = 1,

@@ -18,7 +18,7 @@ struct load_options {
 	size_t n_headers;
 	const char *adapters[LOAD_ADAPTERS_MAX];
 	size_t n_adapters;
-	bool is_completions, no_stream, allow_errors;
+	bool is_completions, no_stream, allow_errors, in_order;
 	uint64_t seed, concurrency, requests, max_tokens;
 	double rate, duration, timeout, slo_ms;
 	uint64_t groups, per_group, prefix_tokens, question_tokens;

@@ -109,7 +109,7 @@ static void next_shared(struct load_workload *w, struct buf *body,
 	uint64_t round = w->n_asked / w->n_order;
 
 	(void)session;
-	put_prefix_and_question(body, w->options, at % w->options->groups,
+	put_prefix_and_question(body, w->options, at / w->options->per_group,
 	    round * w->n_order + at);
 }
 
@@ -198,8 +198,8 @@ void load_workload_answer(struct load_workload *w, struct load_session *s,
 	TAILQ_INSERT_TAIL(&w->ready, s, link);
 }
 
-/* Fisher and Yates; else the groups would come one after the other. */
-static int shuffle(struct load_workload *w)
+/* Fisher and Yates; else the groups come one after the other. */
+static int put_in_order(struct load_workload *w)
 {
 	uint64_t state = w->options->seed;
 
@@ -210,7 +210,8 @@ static int shuffle(struct load_workload *w)
 	if (w->order == NULL)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < w->n_order; i++) {
-		uint64_t j = words_random(&state) % (i + 1);
+		uint64_t j = w->options->in_order ? i :
+		    words_random(&state) % (i + 1);
 
 		w->order[i] = w->order[j];
 		w->order[j] = (uint32_t)i;
@@ -246,7 +247,7 @@ struct load_workload *load_workload_new(const struct load_options *o,
 		fault_want(f, "shared-prefix, multi-turn, burst or uniform");
 		goto fail;
 	}
-	if (w->next == next_shared && shuffle(w) < 0)
+	if (w->next == next_shared && put_in_order(w) < 0)
 		goto fail;
 	return w;
 fail:
