@@ -273,18 +273,24 @@ CLONED_FOR_AVX2 static float soonest_of(const float *ms, size_t n)
 	return bits_float(soonest);
 }
 
-/* Mostly nobody: then that is all. */
-CLONED_FOR_AVX2 static bool may_any_spare(const struct choice *choice,
+enum { STRETCH = 64 };
+
+/* What `many` candidates from `first` on would come to; does that put any first? */
+CLONED_FOR_AVX2 static bool spare_stretch(const struct choice *choice,
     const struct question *question, const struct sparing *sparing,
-    float soonest, const float *ms)
+    float soonest, const float *ms, size_t first, size_t many,
+    float *restrict spared)
 {
 	const struct choice c = *choice;
 	const struct question q = *question;
 	const struct sparing s = *sparing;
 	uint32_t any = 0;
 
-	for (size_t i = 0; i < c.n; i++)
-		any |= ms[i] - spared_ms(&c, &q, &s, i) < soonest;
+	for (size_t k = 0; k < many; k++) {
+		spared[k] = ms[first + k] -
+		    spared_ms(&c, &q, &s, first + k);
+		any |= spared[k] < soonest;
+	}
 	return any != 0;
 }
 
@@ -313,18 +319,18 @@ static void spare_what_is_shared(const struct choice *c,
     const struct question *q, float *ms)
 {
 	struct sparing s = sparing_of(c, q);
-	float soonest;
+	float soonest, spared[STRETCH];
 
 	if (s.share <= 0.0f)
 		return;
 	soonest = soonest_of(ms, c->n);
-	if (!may_any_spare(c, q, &s, soonest, ms))
-		return;
-	for (size_t i = 0; i < c->n; i++) {
-		float spared = spared_ms(c, q, &s, i);
-
-		if (ms[i] - spared < soonest && has_room(c, q->prompt, i))
-			ms[i] -= spared;
+	for (size_t i = 0, many; i < c->n; i += many) {
+		many = c->n - i < STRETCH ? c->n - i : STRETCH;
+		if (!spare_stretch(c, q, &s, soonest, ms, i, many, spared))
+			continue;
+		for (size_t k = 0; k < many; k++)
+			if (spared[k] < soonest && has_room(c, q->prompt, i + k))
+				ms[i + k] = spared[k];
 	}
 }
 
