@@ -106,10 +106,9 @@ void render_pool_lines(struct render *r, const struct plan_backend *to,
 	    "    http-request wait-for-body time 5s if "
 	    "{ method POST PUT PATCH }\n"
 	    "    http-request set-var(txn.epp.t0) date(0,us)\n"
-	    "    http-request set-var(txn.epp.error) int(2) unless "
-	    "{ nbsrv(epp-agents) gt 0 }\n"
-	    "    http-request send-spoe-group epp pick if "
-	    "{ nbsrv(epp-agents) gt 0 }\n", name);
+	    "    acl epp_up srv_is_up(epp-agents/a1)\n"
+	    "    http-request set-var(txn.epp.error) int(2) unless epp_up\n"
+	    "    http-request send-spoe-group epp pick if epp_up\n", name);
 	put_refusals(b);
 	if (to->pool->failure_mode == PLAN_FAIL_CLOSE)
 		buf_puts(b, "    http-request return status 503 content-type "
@@ -132,8 +131,7 @@ void render_pool_lines(struct render *r, const struct plan_backend *to,
 	    "    http-response set-var(txn.epp.ttft) date(0,us),sub(txn.epp.t0)"
 	    " if { res.body_len gt 0 }\n"
 	    "    http-response send-spoe-group epp first if "
-	    "{ var(txn.epp.ep) -m found } { res.body_len gt 0 } "
-	    "{ nbsrv(epp-agents) gt 0 }\n");
+	    "{ var(txn.epp.ep) -m found } { res.body_len gt 0 } epp_up\n");
 	if (to->pool->n_rewrites > 0)
 		put_model_out(b);
 	buf_puts(b, "    http-response set-header x-epp-why %[var(txn.epp.why)] if "
@@ -170,11 +168,11 @@ void render_agent_backend(struct render *r)
 	    "    timeout connect 100ms\n    timeout server  5m\n"
 	    "    timeout check   100ms\n\nbackend epp-agents from spop\n"
 	    "    mode tcp\n    retries 0\n%s    option spop-check\n"
-	    "    server a1 %s check inter 200ms fall 1 rise 1 on-marked-down "
-	    "shutdown-sessions observe layer4 error-limit 1 on-error "
-	    "mark-down\n", r->options->haproxy_version >= 300 ? "" :
+	    "    server a1 %s check inter 200ms downinter 50ms fall 1 rise 1 "
+	    "on-marked-down shutdown-sessions observe layer4 error-limit 1 "
+	    "on-error mark-down\n", r->options->haproxy_version >= 300 ? "" :
 	    "    tcp-request inspect-delay 50ms\n"
-	    "    tcp-request content accept if { nbsrv gt 0 } or WAIT_END\n",
+	    "    tcp-request content accept if { srv_is_up(a1) } or WAIT_END\n",
 	    r->options->agent);
 	output_section_end(r->out);
 }
