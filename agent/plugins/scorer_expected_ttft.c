@@ -218,6 +218,7 @@ struct sparing {
 	bool is_idle_only;
 };
 
+/* Then a first token will tell soon. Without `feedback:` nobody keeps these counts. */
 static bool is_any_computing(const struct choice *c)
 {
 	uint32_t any = 0;

@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "endpoints.h"
 #include "fault.h"
+#include "heat.h"
 #include "label_columns.h"
 #include "lora.h"
 #include "options.h"
@@ -169,6 +170,7 @@ static void fixture_init(struct fixture *f, size_t n, struct rng *rng)
 {
 	struct endpoint_live *live = live_new();
 
+	memset(pool_live_of(live)->heat, 0, LIVE_HEAT * sizeof(struct heat));
 	f->extras = NULL;
 	f->ids = NULL;
 	f->labels = NULL;
